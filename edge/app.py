@@ -1,0 +1,282 @@
+"""Wiring: from a checked :class:`~edge.config.Kit` to a running chain and an exit code.
+
+Nothing deeper sees the whole kit.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from edge.bundle import Bundle, load_bundle
+from edge.cameras import Camera, camera_from_uri
+from edge.config import Kit
+from edge.errors import MmrphysError, UsageError
+from edge.faces import detector_by_name
+from edge.frames import Frame
+from edge.load import DeviceLoad
+from edge.loop import Ended, SinkWorker, frames
+from edge.pipeline import Options, Output, Pipeline
+from edge.publish import Publisher, Summary
+from edge.runtimes import RUNTIMES, Runtime
+from edge.sinks import Sink, SinkContext, sink_from_uri
+from edge.sinks.factory import RecordFactory
+from edge.sinks.records import EventCode, Record, Severity
+from edge.vitals import Truth, Vitals
+
+__all__ = ["run_kit"]
+
+_log = logging.getLogger(__name__)
+_S = 1_000_000_000
+_LINK_S = 3.0
+"""How long ``--check`` gives a link to come up."""
+
+
+@runtime_checkable
+class _KnowsTruth(Protocol):
+    def truth_at(self, pts_ns: int) -> Truth | None: ...
+
+
+def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> int:
+    """Run what ``kit`` describes until its input ends, ``seconds`` are over, nobody takes records or ``stop`` is set.
+
+    Gives the exit code. ``seconds`` are stream time; of live input they are seconds since the start.
+
+    With ``check`` everything is opened, reported and closed again. A link whose other end is away is reported as such
+    and is no error, for a run would keep trying. The report goes to standard error, with ``as_json`` as JSON to
+    standard output; that of a run is its summary, and goes there only ``as_json``.
+
+    Raises
+    ------
+    MmrphysError
+        What cannot start, with the exit code of its kind. What breaks later ends the run in order and is raised then.
+    """
+    cameras = _cameras(kit)
+    context = SinkContext(kit.device_id, kit.allow_plaintext, _truth(cameras))
+    sinks = [sink_from_uri(text, context) for text in kit.sinks]
+    bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
+    with closing(_runtime(kit, bundle)) as runtime, ExitStack() as opened:
+        for camera in cameras:
+            camera.open()
+            opened.callback(camera.close)
+        run = _Run(kit, cameras, sinks, bundle, runtime, stop)
+        return run.check(as_json=as_json) if check else run.to_the_end(opened, as_json=as_json)
+
+
+def _cameras(kit: Kit) -> list[Camera]:
+    """The RGB camera and, unless there is none, the thermal one; a synthetic scene brings its own."""
+    assert kit.rgb is not None, "edge.config.check holds this"
+    cameras = [camera_from_uri(kit.rgb, "rgb")]
+    own = kit.rgb if kit.rgb.startswith("synthetic:") else None
+    thermal = kit.thermal or own
+    if thermal not in (None, "none"):
+        cameras.append(camera_from_uri(thermal, "thermal"))
+    if len({camera.live for camera in cameras}) > 1:
+        live, recorded = sorted(cameras, key=lambda camera: not camera.live)
+        seen = f"{live.name} is live and {recorded.name} is recorded: their clocks never meet"
+        raise UsageError(f"{seen}; give two cameras or two recordings, or --thermal none")
+    return cameras
+
+
+def _truth(cameras: Iterable[Camera]) -> Callable[[int], Truth | None] | None:
+    return next((camera.truth_at for camera in cameras if isinstance(camera, _KnowsTruth)), None)
+
+
+def _runtime(kit: Kit, bundle: Bundle) -> Runtime:
+    name = "onnxrt" if kit.runtime == "auto" else kit.runtime
+    runtime: Runtime = importlib.import_module(RUNTIMES[name]).open_runtime(bundle, kit.mode, kit.precision)
+    return runtime
+
+
+class _Run:
+    """One run: its parts, and the first thing that went wrong."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        cameras: list[Camera],
+        sinks: list[Sink],
+        bundle: Bundle,
+        runtime: Runtime,
+        stop: threading.Event,
+    ) -> None:
+        self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
+        self._live = any(camera.live for camera in cameras)
+        options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode)
+        self._pipeline = Pipeline(bundle, runtime, detector_by_name("haar"), options)
+        self._workers = [SinkWorker(sink, wait=not self._live, stop=stop) for sink in sinks]
+        self._factory = RecordFactory(kit.device_id)
+        self._publisher = Publisher(
+            self._factory,
+            lambda: self._pipeline.counts,
+            lambda: {worker.sink.name: worker.dropped for worker in self._workers},
+            *([DeviceLoad()] if self._live else []),
+        )
+        self._summary = Summary()
+        self._error: MmrphysError | None = None
+        self._begin_ns: int | None = None
+        self._newest_ns = 0
+
+    def check(self, *, as_json: bool) -> int:
+        """Open and close the sinks (cameras, bundle and runtime are open already) and say what there is."""
+        with self._sinks_open():
+            self._wait_for_links()
+            found = self._found()
+        if as_json:
+            print(json.dumps(found))  # noqa: T201 - the answer that --json asks for
+        else:
+            print("\n".join(_lines_from_found(found)), file=sys.stderr)  # noqa: T201 - the report that --check asks for
+        return self._code()
+
+    def to_the_end(self, opened: ExitStack, *, as_json: bool) -> int:
+        """Run; gives 0 or raises the first error, after everything was flushed and closed.
+
+        The cameras that ``opened`` would close belong to their readers from here on.
+        """
+        with self._sinks_open():
+            opened.pop_all()
+            self._frames_to_records()
+        if as_json:
+            print(json.dumps(self._summary.as_dict()))  # noqa: T201 - the answer that --json asks for
+        return self._code()
+
+    @contextmanager
+    def _sinks_open(self) -> Iterator[None]:
+        """Start every sink; those that started are flushed and closed, however it ends."""
+        with ExitStack() as started:
+            for worker in self._workers:
+                worker.start()
+                started.callback(self._close, worker)
+            yield
+
+    def _close(self, worker: SinkWorker) -> None:
+        self._keep(worker.close())
+
+    def _wait_for_links(self) -> None:
+        end_s = time.monotonic() + _LINK_S
+        while not (all(worker.sink.connected for worker in self._workers) or self._stop.is_set()):
+            if time.monotonic() >= end_s:
+                return
+            time.sleep(0.05)
+
+    def _found(self) -> dict[str, Any]:
+        manifest = self._bundle.manifest
+        return {
+            "cameras": {camera.kind: camera.name for camera in self._cameras},
+            "bundle": {"name": manifest.name, "id": self._bundle.id, "signature": self._bundle.signature},
+            "runtime": self._runtime.name,
+            "sinks": [{"name": worker.sink.name, "connected": worker.sink.connected} for worker in self._workers],
+        }
+
+    def _code(self) -> int:
+        if self._error is not None:
+            raise self._error
+        return 0
+
+    def _keep(self, error: MmrphysError | None) -> None:
+        """Remember the first error; later ones are logged."""
+        if error is not None and self._error is not None:
+            _log.error("%s", error)
+        self._error = self._error or error
+
+    def _frames_to_records(self) -> None:
+        self._send(self._meta(), 0)
+        self._send(self._factory.status("online", "started"), 0)
+        try:
+            self._all_frames()
+        except MmrphysError as error:
+            self._broke("runtime_fault", error)
+        except Exception:
+            self._send(self._factory.status("offline", "internal error"), self._newest_ns)
+            raise
+        reason = "broken" if self._error else "stopped" if self._stop.is_set() else "ended"
+        self._send(self._factory.status("offline", reason), self._newest_ns)
+
+    def _all_frames(self) -> None:
+        if self._live:
+            self._begin_ns = time.monotonic_ns()
+        for item in frames(self._cameras, realtime=self._kit.speed == "realtime", stop=self._stop):
+            if self._enough(item):
+                break
+            if isinstance(item, Ended):
+                if self._ended(item):
+                    break
+            elif item is not None:
+                self._newest_ns = item.pts_ns
+                self._publish(self._pipeline.push(item))
+            if self._live:  # on every turn: one camera may be silent while the other sends
+                self._publish(self._pipeline.idle(time.monotonic_ns()))  # the clock of live stamps
+        self._publish(self._pipeline.finish())
+
+    def _enough(self, item: Frame | Ended | None) -> bool:
+        """True when ``seconds`` are over, or no sink is left that takes records."""
+        if self._workers and all(worker.over for worker in self._workers):
+            return True
+        now_ns = time.monotonic_ns() if self._live else item.pts_ns if isinstance(item, Frame) else None
+        if self._kit.seconds is None or now_ns is None:
+            return False
+        if self._begin_ns is None:
+            self._begin_ns = now_ns
+        return now_ns - self._begin_ns >= self._kit.seconds * _S
+
+    def _ended(self, item: Ended) -> bool:
+        """Tell of a camera's end; True when the run is over with it."""
+        if item.error is not None:
+            self._broke("input_broken", item.error)
+        else:
+            self._event("input_ended", "info", f"the {item.kind} camera came to its end")
+        self._publish(self._pipeline.end(item.kind))
+        return item.kind == "rgb"
+
+    def _broke(self, code: EventCode, error: MmrphysError) -> None:
+        self._keep(error)
+        self._event(code, "warning", str(error))
+
+    def _event(self, code: EventCode, severity: Severity, text: str) -> None:
+        event = self._factory.event(code, severity, text, zone=self._kit.zone, pts_ns=self._newest_ns)
+        self._send(event, self._newest_ns)
+
+    def _publish(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Vitals):
+                self._summary.add(output)
+            for record, pts_ns in self._publisher.records(output):
+                self._send(record, pts_ns)
+
+    def _send(self, record: Record, pts_ns: int) -> None:
+        for worker in self._workers:
+            worker.put(record, pts_ns)
+
+    def _meta(self) -> Record:
+        graph = self._runtime.graph
+        return self._factory.meta(
+            software=f"mmrphys-edge {metadata.version('mmrphys-edge')}",
+            bundle=self._bundle.id,
+            signature=self._bundle.signature,
+            graph=graph.name,
+            graph_why=graph.why,
+            runtime=self._runtime.name,
+            mode=self._kit.mode,
+            zones=[self._kit.zone],
+            cameras={camera.kind: camera.name for camera in self._cameras},
+            rig=None,
+        )
+
+
+def _lines_from_found(found: Mapping[str, Any]) -> Iterator[str]:
+    """The report of ``--check`` in words."""
+    yield from (f"ok  {kind}: {name}" for kind, name in found["cameras"].items())
+    yield "ok  bundle: {name} {id} (signature: {signature})".format_map(found["bundle"])
+    yield f"ok  runtime: {found['runtime']}"
+    for sink in found["sinks"]:
+        away = "" if sink["connected"] else " is not connected yet (a run keeps trying)"
+        yield f"{'--' if away else 'ok'}  sink: {sink['name']}{away}"

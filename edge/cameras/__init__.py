@@ -1,0 +1,64 @@
+"""Cameras: frames in. One file per kind of source behind :class:`Camera`, found by its URI's scheme in ``SCHEMES``.
+
+To add one: write ``edge/cameras/<name>.py`` with ``from_uri(uri: Uri, kind: FrameKind) -> Camera`` and add one row to
+the table. A camera only opens, reads and closes; threads, pacing and drop policy live in ``edge/loop.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol
+
+from edge.frames import Frame, FrameKind
+from edge.uri import parse_uri
+
+__all__ = ["RESERVED", "SCHEMES", "Camera", "camera_from_uri"]
+
+SCHEMES: dict[str, str] = {
+    "synthetic": "edge.cameras.synthetic",
+    "video": "edge.cameras.video",
+}
+RESERVED = ("v4l2", "gstreamer", "lepton", "y16", "cptv", "mcap")
+
+
+class Camera(Protocol):
+    """A source of frames of one kind.
+
+    ``live`` sources cannot wait; the others deliver every frame, whatever the reader's speed.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its URI without secrets, for messages."""
+
+    @property
+    def kind(self) -> FrameKind:
+        """What its frames are."""
+
+    @property
+    def live(self) -> bool:
+        """True when frames are lost unless read in time."""
+
+    def open(self) -> None:
+        """Open the device or file; InputError when it cannot be used."""
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the regular end. InputError when the source broke or ended early."""
+
+    def close(self) -> None:
+        """Release everything; may be called twice."""
+
+
+def camera_from_uri(text: str, kind: FrameKind) -> Camera:
+    """The camera a URI names, not yet opened. A bare path or ``rtsp://`` address means ``video:``.
+
+    Raises
+    ------
+    UsageError
+        Unknown or unbuilt scheme, unknown or malformed parameter.
+    """
+    if text.startswith(("/", "./", "../", "rtsp://")):
+        text = f"video:{text}"
+    uri = parse_uri(text, "camera", SCHEMES, RESERVED)
+    camera: Camera = importlib.import_module(SCHEMES[uri.scheme]).from_uri(uri, kind)
+    return camera

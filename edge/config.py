@@ -1,0 +1,183 @@
+"""One file, ``kit.toml``: what ``mmrphys run`` does. Its keys are the long option names in snake case.
+
+It is parsed and checked once, here, into a frozen :class:`Kit`; ``edge/app.py`` hands each part only its own values.
+Options given on the command line win over the file (:func:`merge`), rules between keys are in :func:`check`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edge.errors import UsageError
+from edge.runtimes import RESERVED as RESERVED_RUNTIMES
+from edge.uri import nearest, parse_uri, without_secrets
+from edge.vitals import Mode
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Kit", "Precision", "RuntimeName", "Speed", "check", "kit_from_toml", "merge", "toml_from_kit"]
+
+Speed = Literal["realtime", "max"]
+RuntimeName = Literal["auto", "onnxrt", "tensorrt"]
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+
+TopicName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="letters, digits, - and _, at most 64")]
+"""A name that can stand as one level of an MQTT topic."""
+
+NOT_BUILT: Mapping[str, tuple[str, ...]] = {
+    "mode": ("stream",),
+    "runtime": RESERVED_RUNTIMES,
+    "precision": ("fp16", "int8"),
+    "rig": (),  # any value
+}
+"""Values that are part of the contract and come with a later version."""
+
+
+def device_from_host_name(host: str) -> str:
+    """The first label of a host name, all but letters, digits, - and _ made ``-``; ``device`` when nothing is left."""
+    label = re.sub(r"[^A-Za-z0-9_-]+", "-", host.partition(".")[0])[:32].strip("-")
+    return label or "device"
+
+
+class Kit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one run does.
+
+    ``thermal`` None means whatever ``rgb`` brings along (a synthetic scene has its own), ``"none"`` no thermal camera.
+    ``hop_s`` is the time between two inferences, ``seconds`` of stream time end the run (None: the end of the input),
+    ``bundle`` None is the default bundle, ``pair_gate_ms`` the largest stamp difference of an RGB-thermal pair.
+    """
+
+    rgb: str | None = None
+    thermal: str | None = None
+    rig: str | None = None
+    bundle: str | None = None
+    sinks: tuple[str, ...] = ("console:",)
+    mode: Mode = "exact"
+    hop_s: Annotated[float, Meta(ge=0.1, le=6.0)] = 1.0
+    speed: Speed = "realtime"
+    runtime: RuntimeName = "auto"
+    precision: Precision = "auto"
+    seconds: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
+    device_id: TopicName = msgspec.field(default_factory=lambda: device_from_host_name(socket.gethostname()))
+    zone: TopicName = "main"
+    allow_plaintext: bool = False
+    pair_gate_ms: Annotated[float, Meta(gt=0.0, le=1000.0)] = 80.0
+
+
+def kit_from_toml(path: Path) -> Kit:
+    """The kit a file describes; keys it leaves out have their defaults.
+
+    Raises
+    ------
+    UsageError
+        An unreadable file, no TOML, an unknown key (with the nearest known one), a wrong value; with the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; give a TOML file, or leave out --config") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is no TOML: {error}") from error
+    return _kit_from_table(table, lambda key: f"{path}:{_line_of(key, text)}: {key}")
+
+
+def merge(kit: Kit, options: Mapping[str, Any]) -> Kit:
+    """``kit`` with the options that were given: those that are neither None nor empty.
+
+    Raises
+    ------
+    UsageError
+        A wrong value, named by its option.
+    """
+    given = {key: value for key, value in options.items() if value not in (None, [], ())}
+    return _kit_from_table(msgspec.structs.asdict(kit) | given, option_from_key)
+
+
+def check(kit: Kit) -> None:
+    """Hold the rules between keys.
+
+    Raises
+    ------
+    UsageError
+        No RGB camera, cameras that contradict each other, or a value that is not built yet in this version.
+    """
+    if kit.rgb is None:
+        alone = "--thermal is given without --rgb" if kit.thermal not in (None, "none") else "--rgb is missing"
+        raise UsageError(f"{alone}; name an RGB camera, for example --rgb synthetic: or --rgb video:/dev/video0")
+    for key, values in NOT_BUILT.items():
+        value = getattr(kit, key)
+        if value is not None and (not values or value in values):
+            given = f"{option_from_key(key)} {value}"
+            raise UsageError(f"{given} is planned and not built yet in this version; leave it out")
+    _check_one_scene(kit.rgb, kit.thermal)
+
+
+def toml_from_kit(kit: Kit) -> str:
+    """The ``kit.toml`` that gives ``kit`` again; keys that are None are left out, passwords in URIs are ``***``."""
+    lines = [f"{key} = {_toml_value(value)}" for key, value in msgspec.structs.asdict(kit).items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def option_from_key(key: str) -> str:
+    """The command-line option that sets a key: ``hop_s`` is ``--hop``, ``sinks`` a repeated ``--sink``."""
+    return {"hop_s": "--hop", "sinks": "--sink"}.get(key, f"--{key.replace('_', '-')}")
+
+
+def _kit_from_table(table: Mapping[str, Any], place: Callable[[str], str]) -> Kit:
+    for key in table:
+        if key not in Kit.__struct_fields__:
+            raise UsageError(f"{place(key)} is no known key{nearest(key, Kit.__struct_fields__)}")
+    try:
+        return msgspec.convert(table, Kit)
+    except msgspec.ValidationError as error:
+        seen, _, path = str(error).partition(" - at ")
+        key = path.strip("`$.").partition("[")[0]
+        value = table[key]
+        raise UsageError(f"{place(key)} = {value!r}{_objection(key, value) or f': {seen}'}") from error
+
+
+def _objection(key: str, value: object) -> str:
+    """What is wrong with a value, where that can be said better than msgspec does; else nothing."""
+    kit = msgspec.inspect.type_info(Kit)
+    assert isinstance(kit, msgspec.inspect.StructType)
+    kind = next(field.type for field in kit.fields if field.name == key)
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return f" is not known{nearest(str(value), map(str, kind.values))}"
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return f": want {(kind.extra_json_schema or {})['description']}"
+    return ""
+
+
+def _line_of(key: str, text: str) -> int:
+    """The line that sets ``key`` at the top level or opens a table of that name."""
+    pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+
+
+def _check_one_scene(rgb: str, thermal: str | None) -> None:
+    scenes = [text for text in (rgb, thermal) if text is not None and text.startswith("synthetic:")]
+    queries = [dict(parse_uri(text, "camera", ["synthetic"]).query) for text in scenes]
+    if len(queries) == 2 and queries[0] != queries[1]:
+        seen = f"--rgb {rgb} and --thermal {thermal} are different scenes"
+        raise UsageError(f"{seen}; leave out --thermal, the RGB scene brings its own")
+
+
+def _toml_value(value: str | float | tuple[str, ...]) -> str:
+    if isinstance(value, str):  # a JSON string is a TOML basic string, but for DEL
+        return json.dumps(without_secrets(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    return json.dumps(value)

@@ -1,0 +1,67 @@
+"""The errors a user can meet. Each knows the exit code the command ends with.
+
+    MmrphysError
+    |- UsageError      2  bad option, URI, configuration
+    |  '- MissingExtraError  2  an optional part is not installed
+    |- InputError      3  a camera, file or recording cannot be used
+    |- BundleError     4  a bundle is damaged, foreign or does not fit
+    |- FaultError      5  a part failed while running (runtime, sink)
+    '- EvidenceError   6  ran well, found nothing that can be trusted
+
+Messages are one line: what was seen, what was wanted, what to do. The original cause is kept with
+``raise ... from``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BundleError",
+    "EvidenceError",
+    "FaultError",
+    "InputError",
+    "MissingExtraError",
+    "MmrphysError",
+    "UsageError",
+]
+
+
+class MmrphysError(Exception):
+    """Anything this program can explain to its user in one line."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class UsageError(MmrphysError):
+    """An option, URI or configuration key is wrong."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError):
+    """A part needs packages that are not installed."""
+
+
+class InputError(MmrphysError):
+    """A camera, file or recording cannot be used."""
+
+    exit_code = 3
+
+
+class BundleError(MmrphysError):
+    """A bundle was refused: a changed byte, a wrong shape, an unknown format."""
+
+    exit_code = 4
+
+
+class FaultError(MmrphysError):
+    """A part failed while running."""
+
+    exit_code = 5
+
+
+class EvidenceError(MmrphysError):
+    """The run went well and nothing trustworthy was found."""
+
+    exit_code = 6

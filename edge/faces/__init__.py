@@ -1,0 +1,52 @@
+"""Faces: images to boxes. Detectors stand behind :class:`Detector`, found by name; ``track`` keeps a face over time.
+
+To add a detector: write ``edge/faces/<name>.py`` with ``open_detector() -> Detector`` and add one row to the table.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.clips.crop import Box
+from edge.errors import UsageError
+from edge.uri import nearest
+
+__all__ = ["DETECTORS", "Detection", "Detector", "detector_by_name"]
+
+DETECTORS: dict[str, str] = {"haar": "edge.faces.haar"}
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A face found: its box in pixels of the image, and a score that grows with certainty (the detector's own unit)."""
+
+    box: Box
+    score: float
+
+
+class Detector(Protocol):
+    """Finds faces in one image. Keeps nothing between calls, so that its answer depends on the image alone."""
+
+    def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
+        """All faces in RGB uint8 ``[H, W, 3]``, most certain first; empty when there is none."""
+
+
+def detector_by_name(name: str) -> Detector:
+    """The detector ``name`` of ``DETECTORS``, ready for use.
+
+    Raises
+    ------
+    UsageError
+        Unknown name.
+    FaultError
+        The detector's own files cannot be loaded.
+    """
+    if name not in DETECTORS:
+        raise UsageError(f"there is no face detector {name!r}{nearest(name, DETECTORS)}")
+    detector: Detector = importlib.import_module(DETECTORS[name]).open_detector()
+    return detector

@@ -1,0 +1,47 @@
+"""What a device knows of itself: uptime, processor share, memory, temperature. Linux files, read when asked."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+__all__ = ["DeviceLoad"]
+
+
+class DeviceLoad:
+    """Call it for the numbers since the last call (processor) and of now (the rest); None where nothing tells."""
+
+    def __init__(self) -> None:
+        self._start_s = self._last_s = time.monotonic()
+        self._cpu_s = time.process_time()
+
+    def __call__(self) -> dict[str, float | None]:
+        """``uptime_s``, ``cpu_share`` (processor seconds a second), ``memory_mb``, ``temperature_degc`` (hottest)."""
+        now_s, cpu_s = time.monotonic(), time.process_time()
+        share = (cpu_s - self._cpu_s) / max(now_s - self._last_s, 1e-6)
+        self._last_s, self._cpu_s = now_s, cpu_s
+        return {
+            "uptime_s": now_s - self._start_s,
+            "cpu_share": share,
+            "memory_mb": _memory_mb(),
+            "temperature_degc": _hottest_degc(),
+        }
+
+
+def _memory_mb() -> float | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _hottest_degc() -> float | None:
+    found = []
+    for zone in Path("/sys/class/thermal").glob("thermal_zone*/temp"):
+        try:
+            found.append(int(zone.read_text(encoding="ascii")) / 1000.0)
+        except (OSError, ValueError):
+            continue  # a zone that is switched off answers with an error
+    return max(found, default=None)

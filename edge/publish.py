@@ -1,0 +1,120 @@
+"""From vitals and waveforms to records in the order in which they are sent, and the summary of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge.frames import FrameKind
+from edge.pipeline import Counts, Output, WaveBlock
+from edge.sinks.factory import RecordFactory
+from edge.sinks.records import Event, Record, Severity, WaveName
+from edge.vitals import REASONS, Estimate, State, Vitals
+
+__all__ = ["Load", "Publisher", "Summary"]
+
+HEALTH_EVERY_S = 10.0
+_WAVES: tuple[tuple[str, WaveName], ...] = (("bvp", "pleth"), ("rsp", "resp"))
+
+Load = Mapping[str, float | None]
+"""What only a live device knows of itself: ``uptime_s``, ``cpu_share``, ``memory_mb``, ``temperature_degc``."""
+
+
+class Publisher:
+    """Turns the pipeline's outputs into records; the three functions are asked for what a health record holds."""
+
+    def __init__(
+        self,
+        factory: RecordFactory,
+        counts: Callable[[], Counts],
+        sink_dropped: Callable[[], Mapping[str, int]],
+        load: Callable[[], Load] = dict,
+    ) -> None:
+        self._factory = factory
+        self._counts = counts
+        self._sink_dropped = sink_dropped
+        self._load = load
+        self._states: dict[tuple[str, str], State] = {}
+        self._health_ns: int | None = None
+
+    def records(self, output: Output) -> Iterator[tuple[Record, int]]:
+        """The records of one output, each with the stream time it describes."""
+        if isinstance(output, WaveBlock):
+            yield from self._waves(output)
+            return
+        yield self._factory.numerics(output), output.pts_ns
+        yield from self._state_changes(output)
+        yield from self._health(output.pts_ns)
+
+    def _waves(self, block: WaveBlock) -> Iterator[tuple[Record, int]]:
+        signals = block.signals
+        sources: dict[str, FrameKind] = {"bvp": signals.bvp_source, "rsp": signals.rsp_source}
+        for task, name in _WAVES:
+            samples = getattr(signals, task)
+            if samples is not None:
+                record = self._factory.wave(
+                    name, samples.tolist(), fs=signals.fs, t0_ns=signals.t0_ns,
+                    zone=block.zone, person=block.person, source=sources[task],
+                )  # fmt: skip
+                yield record, signals.t0_ns
+
+    def _state_changes(self, vitals: Vitals) -> Iterator[tuple[Event, int]]:
+        for rate, estimate in (("hr", vitals.hr), ("rr", vitals.rr)):
+            key = (vitals.zone, rate)
+            before, self._states[key] = self._states.get(key), estimate.state
+            if before not in (None, estimate.state):
+                event = self._factory.event(
+                    "hr_state" if rate == "hr" else "rr_state", _severity(estimate),
+                    f"{before} -> {estimate.state}" + "".join(f"; {REASONS[code].sentence}" for code in estimate.why),
+                    zone=vitals.zone, person=vitals.person, pts_ns=vitals.pts_ns,
+                )  # fmt: skip
+                yield event, vitals.pts_ns
+
+    def _health(self, pts_ns: int) -> Iterator[tuple[Record, int]]:
+        if self._health_ns is None:
+            self._health_ns = pts_ns
+        if pts_ns < self._health_ns:
+            return
+        self._health_ns += round(HEALTH_EVERY_S * 1e9) * (1 + int((pts_ns - self._health_ns) / (HEALTH_EVERY_S * 1e9)))
+        counts = self._counts()
+        lossy = {name: dropped for name, dropped in self._sink_dropped().items() if dropped}
+        record = self._factory.health(
+            pts_ns, frames=counts.frames, dropped=counts.dropped, late=counts.late, duplicate=counts.duplicate,
+            detections=counts.detections, windows=counts.windows, sink_dropped=lossy, **self._load(),
+        )  # fmt: skip
+        yield record, pts_ns
+
+
+def _severity(estimate: Estimate) -> Severity:
+    if estimate.state in ("fault", "camera_lost", "thermal_lost"):
+        return "warning"
+    return "info" if estimate.state in ("ok", "starting") else "notice"
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run showed, for ``--json``: per rate the looks in each state, and the mean of what was ``ok``."""
+
+    looks: int = 0
+    states: dict[str, dict[State, int]] = field(default_factory=lambda: {"hr": {}, "rr": {}})
+    sums: dict[str, float] = field(default_factory=lambda: {"hr": 0.0, "rr": 0.0})
+
+    def add(self, vitals: Vitals) -> None:
+        """Count one look."""
+        self.looks += 1
+        for rate, estimate in (("hr", vitals.hr), ("rr", vitals.rr)):
+            self.states[rate][estimate.state] = self.states[rate].get(estimate.state, 0) + 1
+            self.sums[rate] += estimate.value or 0.0 if estimate.state == "ok" else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        rates = {
+            rate: {
+                "states": states,
+                "ok_share": round(states.get("ok", 0) / self.looks, 3) if self.looks else 0.0,
+                "ok_mean": round(self.sums[rate] / states["ok"], 1) if states.get("ok") else None,
+            }
+            for rate, states in self.states.items()
+        }
+        return {"looks": self.looks, **rates}

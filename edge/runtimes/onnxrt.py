@@ -1,0 +1,152 @@
+"""ONNX Runtime: the CPU by default, CUDA when a real inference on it works."""
+
+from __future__ import annotations
+
+import io
+import logging
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from edge.bundle import SELFTEST, Bundle, Graph
+from edge.errors import BundleError, FaultError, UsageError
+from edge.runtimes import Runtime
+from edge.vitals import Mode
+
+__all__ = ["OnnxRuntime", "open_runtime", "selftest_from_bundle"]
+
+log = logging.getLogger(__name__)
+
+Waves = dict[str, npt.NDArray[np.float32]]
+
+
+class OnnxRuntime:
+    """One loaded graph of a bundle on one provider. Not safe for use by several threads at once."""
+
+    def __init__(self, bundle: Bundle, graph: Graph, provider: str = "CPUExecutionProvider") -> None:
+        self.graph = graph
+        self.name = f"onnxrt {graph.name} {provider.removesuffix('ExecutionProvider')}"
+        self._tasks = bundle.tasks
+        self._shape = bundle.input_shape
+        self._samples = bundle.frames - 1
+        try:
+            self._session = onnxruntime.InferenceSession(graph.data, _options(), providers=[provider])
+        except Exception as error:  # its exceptions share no base class below Exception
+            raise FaultError(f"{self.name}: ONNX Runtime cannot load the graph ({_first_line(error)})") from error
+        if self._session.get_providers()[0] != provider:  # it falls back without an error
+            raise FaultError(f"{self.name}: ONNX Runtime cannot use {provider} on this machine")
+        self._check_signature()
+
+    def infer(self, frames: npt.NDArray[np.float32]) -> Waves:
+        """Waveforms ``{task: [B, T]}`` of float32 ``[B, C, F, S, S]``.
+
+        Raises
+        ------
+        FaultError
+            Another shape or type, a failing engine, or an output that is not finite.
+        """
+        if frames.shape[1:] != self._shape or frames.dtype != np.float32:
+            wanted = ", ".join(str(n) for n in self._shape)
+            raise FaultError(f"{self.name}: wanted float32 [B, {wanted}]; seen {frames.dtype} {list(frames.shape)}")
+        try:
+            outputs = self._session.run(list(self._tasks), {"frames": frames})
+        except Exception as error:  # its exceptions share no base class below Exception
+            raise FaultError(f"{self.name}: inference failed ({_first_line(error)})") from error
+        waves: Waves = dict(zip(self._tasks, outputs, strict=True))
+        for task, wave in waves.items():
+            if wave.shape != (len(frames), self._samples) or not np.isfinite(wave).all():
+                raise FaultError(f"{self.name}: {task} of shape {list(wave.shape)} is not finite numbers per frame")
+        return waves
+
+    def close(self) -> None:
+        """Release the session."""
+        del self._session
+
+    def _check_signature(self) -> None:
+        inputs = [node.name for node in self._session.get_inputs()]
+        outputs = {node.name for node in self._session.get_outputs()}
+        if inputs != ["frames"] or not outputs >= set(self._tasks):
+            raise BundleError(
+                f"{self.graph.entry.file}: inputs {inputs} and outputs {sorted(outputs)}, wanted ['frames'] and "
+                f"{sorted(self._tasks)}; export it anew"
+            )
+
+
+def open_runtime(bundle: Bundle, mode: Mode, precision: str) -> Runtime:
+    """The fastest sound runtime for ``bundle`` here; ``precision`` may be ``auto``.
+
+    Raises
+    ------
+    UsageError
+        Mode ``stream``, which is not built yet.
+    BundleError
+        No such graph, or a self-test that cannot be read.
+    FaultError
+        The graph does not load or fails its self-test.
+    """
+    if mode == "stream":
+        raise UsageError("mode 'stream' is planned and not built yet in this version; use --mode exact")
+    frames, expected = selftest_from_bundle(bundle)
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        graph = bundle.graph(mode, "tensorrt", precision)
+        try:
+            return _tested(OnnxRuntime(bundle, graph, "CUDAExecutionProvider"), graph, frames, expected)
+        except FaultError as error:
+            log.warning("%s; using the CPU", error)
+    graph = bundle.graph(mode, "onnxrt", precision)
+    runtime = _tested(OnnxRuntime(bundle, graph), graph, frames, expected)
+    log.info("%s: %s", runtime.name, graph.why)
+    return runtime
+
+
+def selftest_from_bundle(bundle: Bundle) -> tuple[npt.NDArray[np.float32], Waves]:
+    """The golden input float32 ``[1, C, F, S, S]`` and the waveforms a sound runtime gives for it.
+
+    ``selftest.npz`` holds ``rgb`` uint8 and ``thermal`` float16, each where the model has it, and one float32 array per
+    task. BundleError when it holds something else.
+    """
+    try:
+        with np.load(io.BytesIO(bundle.files[SELFTEST]), allow_pickle=False) as arrays:
+            held = {name: arrays[name] for name in arrays.files}
+        frames = np.concatenate([held[channel].astype(np.float32) for channel in bundle.channels], axis=1)
+        waves: Waves = {task: held[task].astype(np.float32) for task in bundle.tasks}
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(
+            f"{bundle.place / SELFTEST}: not a self-test ({_first_line(error)}); export it anew"
+        ) from error
+    fits = frames.shape == (1, *bundle.input_shape) and all(w.shape == (1, bundle.frames - 1) for w in waves.values())
+    if not fits:
+        raise BundleError(f"{bundle.place / SELFTEST}: its shapes are not the manifest's; export it anew")
+    return frames, waves
+
+
+def _tested(
+    runtime: OnnxRuntime, graph: Graph, frames: npt.NDArray[np.float32], expected: Mapping[str, npt.NDArray[np.float32]]
+) -> OnnxRuntime:
+    """``runtime`` after it gave the golden waveforms; FaultError when it did not."""
+    waves = runtime.infer(frames)
+    for task, golden in expected.items():
+        difference = float(np.abs(waves[task] - golden).max()) / max(float(golden.std()), 1e-12)
+        if not difference <= graph.entry.tolerance:
+            raise FaultError(
+                f"{runtime.name}: self-test failed, {task} differs by {difference:.2g} of its standard deviation, "
+                f"wanted at most {graph.entry.tolerance:.2g}; use another runtime or precision"
+            )
+    return runtime
+
+
+def _options() -> onnxruntime.SessionOptions:
+    """One thread without spinning: at these sizes a second one costs more than it gives, and others need the core."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__

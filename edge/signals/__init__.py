@@ -1,0 +1,1 @@
+"""The only post-processing: waveforms to rates, quality, states."""

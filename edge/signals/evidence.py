@@ -1,0 +1,229 @@
+"""From one window of waveforms, cells and motion to evidence: a rate, how good it is, what speaks against it.
+
+Every cue is independent of the others in what fools it: the network sees all cells but knows no colour theory, POS
+knows colour but averages all places, the shared pulse needs all places to agree, motion is measured on edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.signals.filters import Array, Spectrum, band_pass, spectrum
+from edge.signals.life import SharedPulse, shared_pulse
+from edge.signals.rates import Reading, fused, half_width_per_min, read_rate
+from edge.signals.references import nostril_breath, pos, skin_mean
+from edge.vitals import HR_BAND, RR_BAND, Band
+
+__all__ = ["Evidence", "breath_evidence", "pulse_evidence"]
+
+MIN_COHERENCE = 0.35
+"""Life needs this share of the cells' power at the rate to be common. Noise gives 1/30, a moved photograph 0.25."""
+_WEIGHTS = (1.5, 1.0, 1.0)
+"""Of network, POS and shared pulse in the spectrum that HR is read from."""
+_MIN_SUPPORT = 0.25
+"""A cue agrees with a rate when this share of its power stands at the rate and its harmonic."""
+_DARK, _BRIGHT = 30.0, 245.0
+"""Mean grey levels of skin below and above which 8 bits hold too little of a pulse."""
+_LIGHT_RANGE = 0.15
+"""Change of the skin's brightness within a window from which it is named, where cues fail."""
+_MOTION_RMS = 0.02
+"""Displacement (share of the face side, RMS inside the band) from which motion is named as a reason."""
+_MOTION_AT_RATE = 0.004
+"""Displacement amplitude at the rate from which the picture's motion alone could make it."""
+_NOD_AT_RATE = 0.006
+"""The same for breathing, which itself moves the head a little."""
+_MAX_SPREAD_PER_MIN = 10.0
+"""Where network and published rate differ by more, the difference is no measure of uncertainty any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one window says about one rate.
+
+    ``alive``: the cues that must agree do. ``sqi`` 0..1. ``why``: reason codes that speak against it.
+    """
+
+    rate_per_min: float | None
+    uncertainty_per_min: float
+    sqi: float
+    alive: bool
+    why: tuple[str, ...]
+    window_s: float
+
+
+def pulse_evidence(
+    bvp: npt.NDArray[np.float32],
+    cells: npt.NDArray[np.float32],
+    motion: Array,
+    fs: float,
+    prior_per_min: float | None,
+) -> Evidence:
+    """Evidence for HR from ``T`` samples of BVP ``[T]``, RGB cells ``[T, 3, 9, 9]`` and displacement ``[T, 2]``.
+
+    Cells are 0..255, displacement is in shares of the face side, ``prior_per_min`` is the rate tracked so far.
+    """
+    window_s = len(bvp) / fs
+    skin = skin_mean(cells)
+    network, colour = spectrum(bvp, HR_BAND, fs), spectrum(pos(skin, fs), HR_BAND, fs)
+    shared = shared_pulse(cells, HR_BAND, fs)
+    reading = read_rate(fused([network, colour, shared.weighted], _WEIGHTS), HR_BAND, window_s, prior_per_min)
+    if reading is None:
+        return _nothing(window_s)
+    cues = _pulse_cues(reading, network, colour, shared, _Moved.at(reading, motion, HR_BAND, fs))
+    lit = () if (cues.alive and cues.agree) or _light_range(skin) < _LIGHT_RANGE else ("light_change",)
+    return Evidence(
+        reading.rate_per_min,
+        float(np.hypot(reading.uncertainty_per_min, 0.5 * min(cues.spread_per_min, _MAX_SPREAD_PER_MIN))),
+        cues.sqi,
+        cues.alive and not _at_edge(reading, HR_BAND),
+        (*_exposure(skin), *lit, *cues.why, *(("rate_out_of_band",) if _at_edge(reading, HR_BAND) else ())),
+        window_s,
+    )
+
+
+def breath_evidence(
+    rsp: npt.NDArray[np.float32] | None,
+    thermal_cells: npt.NDArray[np.float32] | None,
+    rgb_cells: npt.NDArray[np.float32],
+    motion: Array,
+    fs: float,
+    prior_per_min: float | None,
+) -> Evidence:
+    """Evidence for RR; at least two cues must agree, with thermal a thermal one among them.
+
+    ``rsp`` ``[T]`` is the network's waveform, None where its modality is missing; ``thermal_cells`` ``[T, 9, 9]`` in
+    degC, None without thermal; ``rgb_cells`` ``[T, 3, 9, 9]`` 0..255; ``motion`` ``[T, 2]`` displacement in shares of
+    the face side. A picture that nods shows the nod in every cue, thermal ones too: a head that moves at the rate is
+    named (``motion``), which keeps RR from ``ok``, and its motion and brightness count no more beside thermal.
+    """
+    window_s = len(motion) / fs
+    thermal: list[tuple[npt.NDArray[np.floating], float]] = [(rsp, 1.0)] if rsp is not None else []
+    thermal += [(nostril_breath(thermal_cells), 1.0)] if thermal_cells is not None else []
+    waves = [*thermal, (motion[:, 1], 0.5), (skin_mean(rgb_cells)[:, 1], 0.25)]
+    cues = [spectrum(wave, RR_BAND, fs) for wave, _ in waves]
+    reading = read_rate(fused(cues, [weight for _, weight in waves]), RR_BAND, window_s, prior_per_min)
+    if reading is None:
+        return _nothing(window_s)
+    support = [_support(cue, reading.rate_per_min, window_s) for cue in cues]
+    still = _Moved.at(reading, motion, RR_BAND, fs).at_rate < _NOD_AT_RATE
+    warm, seen = support[: len(thermal)], support[len(thermal) :] if still or not thermal else []
+    second = min(sorted([*warm, *seen, 0.0, 0.0])[-2], max(warm, default=1.0))
+    agree, edge = second > _MIN_SUPPORT, _at_edge(reading, RR_BAND)
+    sqi = _mean_cue(_ramp(second, 0.2, 0.6), _ramp(reading.snr_db, -4.0, 5.0))
+    found = {"motion": not still, "cues_disagree": not agree, "rate_out_of_band": edge}
+    why = tuple(code for code, holds in found.items() if holds)
+    return Evidence(reading.rate_per_min, reading.uncertainty_per_min, sqi, agree and not edge, why, window_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """How the face moved: RMS inside the band, and amplitude at a rate, in shares of the face side."""
+
+    rms: float
+    at_rate: float
+
+    @classmethod
+    def at(cls, reading: Reading, motion: Array, band: Band, fs: float) -> _Moved:
+        moved = band_pass(motion, band, fs)
+        width = half_width_per_min(len(motion) / fs)
+        power = [
+            spectrum(moved[:, axis], band, fs).near(reading.rate_per_min, width) * float(moved[:, axis].var())
+            for axis in (0, 1)
+        ]
+        return cls(float(np.sqrt((moved**2).sum(axis=1).mean())), float(np.sqrt(2.0 * max(power))))
+
+
+@dataclass(frozen=True, slots=True)
+class _PulseCues:
+    """What the cues say at the rate that was read. ``spread_per_min``: how far the network's own rate is from it."""
+
+    snr_db: float
+    coherence: float
+    green_leads: bool
+    network: float
+    colour: float
+    spread_per_min: float
+    tolerance_per_min: float
+    moved: _Moved
+
+    @property
+    def alive(self) -> bool:
+        """The face shares a pulse, and one more cue has it."""
+        return self.coherence >= MIN_COHERENCE and self.green_leads and max(self.network, self.colour) > _MIN_SUPPORT
+
+    @property
+    def agree(self) -> bool:
+        return min(self.network, self.colour) > _MIN_SUPPORT and self.spread_per_min < self.tolerance_per_min
+
+    @property
+    def sqi(self) -> float:
+        close = max(0.05, float(np.exp(-((self.spread_per_min / self.tolerance_per_min) ** 2))))
+        still = 1.0 - 0.5 * _ramp(self.moved.rms, _MOTION_RMS, 3.0 * _MOTION_RMS)
+        support = _ramp(min(self.network, self.colour), 0.15, 0.6)
+        return still * _mean_cue(_ramp(self.coherence, 0.2, 0.75), support, _ramp(self.snr_db, -4.0, 5.0), close)
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        found = {
+            "motion": self.moved.rms > _MOTION_RMS or self.moved.at_rate > _MOTION_AT_RATE,
+            "cues_disagree": not self.agree,
+            "not_alive": self.coherence < MIN_COHERENCE or not self.green_leads,
+        }
+        return tuple(code for code, holds in found.items() if holds)
+
+
+def _pulse_cues(
+    reading: Reading, network: Spectrum, colour: Spectrum, shared: SharedPulse, moved: _Moved
+) -> _PulseCues:
+    rate, window_s = reading.rate_per_min, reading.window_s
+    own = read_rate(network, HR_BAND, window_s, rate)
+    return _PulseCues(
+        snr_db=reading.snr_db,
+        coherence=shared.coherence_at(rate),
+        green_leads=shared.green_leads_at(rate),
+        network=_support(network, rate, window_s),
+        colour=_support(colour, rate, window_s),
+        spread_per_min=abs(own.rate_per_min - rate) if own else rate,
+        tolerance_per_min=max(5.0, 0.06 * rate),
+        moved=moved,
+    )
+
+
+def _nothing(window_s: float) -> Evidence:
+    return Evidence(None, 0.0, 0.0, alive=False, why=("weak_signal",), window_s=window_s)
+
+
+def _support(cue: Spectrum, rate_per_min: float, window_s: float) -> float:
+    """Share of a cue's power at a rate and its second harmonic."""
+    width = half_width_per_min(window_s)
+    return cue.near(rate_per_min, width) + cue.near(2.0 * rate_per_min, width)
+
+
+def _at_edge(reading: Reading, band: Band) -> bool:
+    """Too near the band's edge for a peak to be told from the edge itself."""
+    margin = 0.02 * (band.high_per_min - band.low_per_min)
+    return not band.low_per_min + 0.5 * margin < reading.rate_per_min < band.high_per_min - margin
+
+
+def _light_range(skin: Array) -> float:
+    """How far the skin's brightness ranges within the window, as a share of its mean."""
+    level = skin.mean(axis=1)
+    return float(np.ptp(level) / max(float(level.mean()), 1.0))
+
+
+def _exposure(skin: Array) -> tuple[str, ...]:
+    level = float(skin.mean(axis=0).max())
+    return ("dark",) if level < _DARK else ("overexposed",) if level > _BRIGHT else ()
+
+
+def _ramp(x: float, zero: float, one: float) -> float:
+    """0 at ``zero``, 1 at ``one``, linear between, clipped."""
+    return float(np.clip((x - zero) / (one - zero), 0.0, 1.0))
+
+
+def _mean_cue(*cues: float) -> float:
+    """Geometric mean: one bad cue is not made good by the others."""
+    return float(np.prod(cues) ** (1.0 / len(cues)))

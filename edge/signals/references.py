@@ -1,0 +1,58 @@
+"""References that run beside the network: pulse by POS, breath by the nostril region and by motion.
+
+POS: Wang, den Brinker, Stuijk, de Haan, "Algorithmic principles of remote PPG", IEEE TBME 64(7), 2017. The nostril
+region: Fei, Pavlidis, "Thermistor at a distance", IEEE TBME 57(4), 2010.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.signals.filters import Array
+
+__all__ = ["CELLS", "SKIN_CELLS", "nostril_breath", "pos", "skin_mean"]
+
+CELLS = 9
+"""References look at the enlarged face box as 9x9 area means, whatever the model's size."""
+SKIN_CELLS = (slice(2, 8), slice(2, 7))
+"""Rows and columns that are face, forehead to chin, when the box is 1.5 times the detector's square."""
+_NOSTRIL_CELLS = (slice(5, 7), slice(4, 5))
+"""Nostrils and mouth of an upright face."""
+_CHEEK_CELLS = (slice(3, 6), [3, 5])
+"""Skin beside the nose, inside the face's outline, where head motion moves no edge through a cell."""
+
+
+def skin_mean(cells: npt.NDArray[np.float32]) -> Array:
+    """Mean colour ``[T, 3]`` of the skin cells of ``[T, 3, 9, 9]``, 0..255."""
+    rows, columns = SKIN_CELLS
+    return np.asarray(cells[:, :, rows, columns].mean(axis=(2, 3), dtype=np.float64))
+
+
+def pos(rgb: Array, fs: float) -> Array:
+    """Pulse ``[T]`` by plane-orthogonal-to-skin from a mean skin colour ``[T, 3]`` (0..255, positive) at ``fs`` Hz."""
+    length = max(2, round(1.6 * fs))
+    if len(rgb) < length:
+        return np.zeros(len(rgb))
+    windows = np.lib.stride_tricks.sliding_window_view(rgb, length, axis=0)  # [M, 3, L]
+    normal = windows / np.maximum(windows.mean(axis=2, keepdims=True), 1e-6)
+    s1 = normal[:, 1] - normal[:, 2]
+    s2 = normal[:, 1] + normal[:, 2] - 2.0 * normal[:, 0]
+    pulse = s1 + s1.std(axis=1, keepdims=True) / np.maximum(s2.std(axis=1, keepdims=True), 1e-12) * s2
+    pulse -= pulse.mean(axis=1, keepdims=True)
+    out = np.zeros(len(rgb))
+    for k in range(length):  # overlap-add, one lag of all windows at a time
+        out[k : k + len(pulse)] += pulse[:, k]
+    return out
+
+
+def nostril_breath(cells_degc: npt.NDArray[np.float32]) -> Array:
+    """Breath ``[T]`` as the temperature of nostrils and mouth against the cheeks, from ``[T, 9, 9]`` in degC.
+
+    The difference cancels what the camera does to all pixels alike (drift, shutter offsets).
+    """
+    nostril, cheeks = (
+        cells_degc[:, rows, columns].mean(axis=(1, 2), dtype=np.float64)
+        for rows, columns in (_NOSTRIL_CELLS, _CHEEK_CELLS)
+    )
+    return np.asarray(nostril - cheeks)

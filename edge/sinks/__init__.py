@@ -1,0 +1,86 @@
+"""Sinks: vitals out. One file per kind of link behind :class:`Sink`, found by the scheme of its URI in ``SCHEMES``.
+
+To add one: write ``edge/sinks/<name>.py`` with ``from_uri(uri: Uri, context: SinkContext) -> Sink`` and add one row to
+the table. A sink formats and sends; its bounded queue and its thread live in ``edge/loop.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.sinks.records import Record
+from edge.uri import parse_uri
+from edge.vitals import Truth
+
+__all__ = ["RESERVED", "SCHEMES", "Sink", "SinkContext", "sink_from_uri"]
+
+SCHEMES: dict[str, str] = {
+    "console": "edge.sinks.console",
+    "jsonl": "edge.sinks.jsonl",
+    "mqtt": "edge.sinks.mqtt",
+    "mqtts": "edge.sinks.mqtt",
+    "serial": "edge.sinks.serial_line",
+}
+RESERVED = ("web", "mcap")
+
+
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """What sinks need beside their URI. ``truth`` maps stream time (ns) to truth where the source knows it."""
+
+    device: str
+    allow_plaintext: bool = False
+    truth: Callable[[int], Truth | None] | None = None
+
+
+class Sink(Protocol):
+    """One way out. All calls come from one thread. An absent peer is no error: the sink keeps trying, logs once."""
+
+    @property
+    def name(self) -> str:
+        """Its URI without secrets, for messages."""
+
+    @property
+    def connected(self) -> bool:
+        """True while its peer is there: what is written goes out now. Always, where there is no peer."""
+
+    @property
+    def dropped(self) -> int:
+        """Records accepted by ``write`` and given up since."""
+
+    def open(self) -> None:
+        """Get ready, without waiting for a peer. UsageError or InputError when it can never work."""
+
+    def write(self, record: Record, pts_ns: int) -> None:
+        """Send one record, which describes stream time ``pts_ns``. May block for moments, not for an absent peer.
+
+        Raises
+        ------
+        ValueError
+            This record cannot be sent; others can.
+        BrokenPipeError
+            Its reader has seen enough: no more records are wanted, which is no error.
+        """
+
+    def close(self) -> int:
+        """Flush for a bounded time and release everything; may be called twice.
+
+        Gives how many records should have arrived and did not. What goes by design (late waves, lines that nobody
+        reads) counts only in ``dropped``, which holds all.
+        """
+
+
+def sink_from_uri(text: str, context: SinkContext) -> Sink:
+    """The sink a URI names, not yet opened.
+
+    Raises
+    ------
+    UsageError
+        Unknown or unbuilt scheme, unknown or malformed parameter, plaintext refused.
+    """
+    uri = parse_uri(text, "sink", SCHEMES, RESERVED)
+    sink: Sink = importlib.import_module(SCHEMES[uri.scheme]).from_uri(uri, context)
+    return sink

@@ -1,0 +1,157 @@
+"""Where the MQTT broker is and how to be let in: the ``mqtt://`` and ``mqtts://`` URIs, secrets from files, TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from edge.errors import UsageError
+from edge.uri import Uri, query_as, without_secrets
+
+__all__ = ["Broker", "broker_from_uri", "topic_level"]
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_FORM = "mqtts://host:port/site or mqtt://127.0.0.1:1883/site"
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker's address. It names the files that hold secrets, never a secret."""
+
+    scheme: str
+    host: str
+    port: int
+    site: str
+    user: str | None = None
+    password_file: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The URI without its parameters."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}/{self.site}"
+
+    def password(self) -> str | None:
+        """The first line of the password file; UsageError when it cannot be read or others can read it too."""
+        if self.password_file is None:
+            return None
+        path = Path(self.password_file)
+        try:
+            if path.stat().st_mode & stat.S_IROTH:
+                raise UsageError(f"password file {path} can be read by every user; run: chmod 600 {path}")
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"password file {path} cannot be read ({error}); it holds the password in line 1"
+            ) from error
+        if not lines or not lines[0]:
+            raise UsageError(f"password file {path} is empty; it holds the password in line 1")
+        return lines[0]
+
+    def tls(self) -> ssl.SSLContext | None:
+        """TLS 1.2 or newer that checks the broker's certificate, None for plain MQTT; UsageError: unusable file."""
+        if self.scheme == "mqtt":
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self.cert is not None:
+                context.load_cert_chain(self.cert, self.key, password=_no_passphrase)
+        except (OSError, ValueError) as error:
+            files = ", ".join(name for name in (self.ca, self.cert, self.key) if name)
+            raise UsageError(
+                f"{self.name}: TLS files {files} cannot be used ({error}); want unencrypted PEM"
+            ) from error
+        return context
+
+
+def broker_from_uri(uri: Uri, *, allow_plaintext: bool) -> Broker:
+    """Read ``mqtt[s]://host[:port]/site?user=&password_file=&ca=&cert=&key=&plaintext=1``.
+
+    Raises
+    ------
+    UsageError
+        A malformed address, a password in the URI, parameters that do not go together, or plain MQTT to another
+        machine without leave.
+    """
+    address = _address(uri)
+    query = query_as(uri, _Query)
+    _check_together(uri, query)
+    host = address.hostname or ""
+    if uri.scheme == "mqtt" and not (allow_plaintext or query.plaintext or _is_loopback(host)):
+        raise UsageError(
+            f"mqtt://{host} would send vitals unencrypted over the network; use mqtts://, or accept it with the line "
+            "`allow_plaintext = true` in kit.toml, or with `?plaintext=1` in the URI"
+        )
+    return Broker(
+        uri.scheme,
+        host,
+        address.port or _PORTS[uri.scheme],
+        topic_level(address.path.removeprefix("/"), "site"),
+        query.user,
+        query.password_file,
+        query.ca,
+        query.cert,
+        query.key,
+    )
+
+
+def topic_level(word: str, what: str) -> str:
+    """``word`` when it can be one level of an MQTT topic; ``what`` is for the message of the UsageError."""
+    if not word or any(sign in word for sign in "/+#\0") or word.startswith("$"):
+        raise UsageError(f"{what} {word!r} cannot be a part of an MQTT topic; want a name without / + #, as in {_FORM}")
+    return word
+
+
+class _Query(msgspec.Struct):
+    plaintext: bool = False
+    user: str | None = None
+    password_file: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+def _address(uri: Uri) -> SplitResult:
+    try:
+        address = urlsplit(f"{uri.scheme}:{uri.target}")
+        in_range = address.port != 0
+    except ValueError:
+        address, in_range = urlsplit(""), False
+    if "@" in address.netloc:
+        raise UsageError(
+            f"{uri.scheme}: a user or password in the URI shows in process lists; use ?user=&password_file="
+        )
+    if not address.hostname or not in_range:
+        seen = without_secrets(f"{uri.scheme}:{uri.target}")
+        raise UsageError(f"{seen} is no broker's address; write {_FORM}")
+    return address
+
+
+def _check_together(uri: Uri, query: _Query) -> None:
+    if query.password_file is not None and query.user is None:
+        raise UsageError(f"{uri.scheme}: password_file needs user; add &user=NAME")
+    if query.key is not None and query.cert is None:
+        raise UsageError(f"{uri.scheme}: key needs cert; add &cert=FILE")
+    if uri.scheme == "mqtt" and (query.ca or query.cert):
+        raise UsageError("mqtt: ca, cert and key are for TLS; write mqtts://")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _no_passphrase() -> str:
+    return ""  # else OpenSSL would ask on the terminal and wait

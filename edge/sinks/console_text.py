@@ -1,0 +1,66 @@
+"""Records in words, for people: the plain lines of ``console:`` and the phrases of its table."""
+
+from __future__ import annotations
+
+from edge.sinks.records import Event, Health, Meta, Numerics, Rate, Record, Status
+from edge.vitals import REASONS, Truth
+
+__all__ = ["cameras_text", "line_from_record", "reasons_text", "value_text"]
+
+
+def line_from_record(record: Record, pts_ns: int, truth: Truth | None = None) -> str | None:
+    """One plain line for a record of stream time ``pts_ns``, None for a kind that has no words (waveforms)."""
+    time_text = f"{pts_ns / 1e9:8.1f} s "
+    if isinstance(record, Numerics):
+        return time_text + _numerics_text(record, truth)
+    if isinstance(record, Event):
+        place = f"{record.zone}/{record.person} " if record.person is not None else ""
+        return f"{time_text}{place}{record.severity} {record.code}: {record.text}"
+    if isinstance(record, Health):
+        return time_text + _health_text(record)
+    if isinstance(record, Status):
+        return f"{time_text}{record.device} {record.state}: {record.reason}"
+    if isinstance(record, Meta):
+        parts = (record.software, record.mode, record.runtime, f"signature {record.signature}", record.notice)
+        return time_text + ", ".join(parts)
+    return None
+
+
+def value_text(value: float | None) -> str:
+    """``"71.8"``, or dashes for a missing rate."""
+    return "---" if value is None else f"{value:.1f}"
+
+
+def reasons_text(rate: Rate) -> list[str]:
+    """Each reason of a rate as a sentence with what to do about it."""
+    return [f"{REASONS[code].sentence}: {REASONS[code].fix}" for code in rate.why]
+
+
+def cameras_text(record: Numerics) -> str:
+    """Frame rates, lost frames and the distance of paired stamps."""
+    parts = [f"{kind} {fps:.2f} fps, {record.dropped.get(kind, 0)} lost" for kind, fps in record.fps.items()]
+    skew = [] if record.skew_ms is None else [f"skew {record.skew_ms:.0f} ms"]
+    return "; ".join(parts + skew)
+
+
+def _numerics_text(record: Numerics, truth: Truth | None) -> str:
+    hr = _rate_text("HR", record.hr, None if truth is None else truth.hr_per_min)
+    rr = _rate_text("RR", record.rr, None if truth is None else truth.rr_per_min)
+    return f"{record.zone}/{record.person}  {hr}  {rr}  {cameras_text(record)}"
+
+
+def _rate_text(label: str, rate: Rate, truth_per_min: float | None) -> str:
+    text = f"{label} {value_text(rate.value):>5} {rate.unit} {rate.state} {rate.sqi:.2f}"
+    if rate.why:
+        text += f" ({', '.join(rate.why)})"
+    return text if truth_per_min is None else f"{text} [truth {truth_per_min:.1f}]"
+
+
+def _health_text(record: Health) -> str:
+    frames = ", ".join(f"{kind} {count}" for kind, count in record.frames.items())
+    lost = sum(record.dropped.values())
+    sinks = sum(record.sink_dropped.values())
+    return (
+        f"frames {frames}; {lost} lost, {sum(record.late.values())} late, {sum(record.duplicate.values())} duplicate; "
+        f"{record.detections} detections, {record.windows} windows; {sinks} records dropped"
+    )

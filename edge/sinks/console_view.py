@@ -1,0 +1,146 @@
+"""The live table of ``console:``: pure, from the newest records to something rich can draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edge.sinks.console_text import cameras_text, reasons_text, value_text
+from edge.sinks.records import NOTICE, Event, Meta, Numerics, Rate
+from edge.vitals import VALUE_STATES, State, Truth
+
+__all__ = ["Person", "Screen", "draw"]
+
+_WIDE = 78
+_BAR_CELLS = 5
+_COLUMNS: dict[str, Literal["left", "right"]] = {
+    "zone": "left", "": "left", "/min": "right", "±": "right", "state": "left", "quality": "left",
+    "window": "right", "age": "right", "truth": "right", "error": "right",
+}  # fmt: skip
+_EVENTS = 3
+_DEAD_MS = 10_000
+"""A value older than this is not shown, whatever its record says: the program may have stopped sending."""
+_STYLES: dict[State, str] = {"ok": "bold green", "low_quality": "yellow", "hold": "yellow", "fault": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The newest record of one person in one zone, and what the scene knows."""
+
+    record: Numerics
+    truth: Truth | None
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What there is to draw: the persons seen in the last 10 s of stream time, and the last events with theirs."""
+
+    device: str
+    meta: Meta | None = None
+    persons: tuple[Person, ...] = ()
+    events: tuple[tuple[int, Event], ...] = ()
+
+    def with_person(self, person: Person) -> Screen:
+        """The screen with this person's newest record, sorted by zone; who was not seen for long is gone."""
+        record = person.record
+        others = [
+            other
+            for other in self.persons
+            if (other.record.zone, other.record.person) != (record.zone, record.person)
+            and record.pts_ns - other.record.pts_ns <= _DEAD_MS * 10**6
+        ]
+        return replace(self, persons=tuple(sorted([*others, person], key=lambda p: (p.record.zone, p.record.person))))
+
+    def with_event(self, event: Event, pts_ns: int) -> Screen:
+        """The screen with one more event below the older ones."""
+        return replace(self, events=(*self.events, (pts_ns, event))[-_EVENTS:])
+
+
+def draw(screen: Screen, now_ns: int, width: int) -> RenderableType:
+    """The whole view at ``now_ns`` (monotonic, as in ``record.mono_ns``), for ``width`` characters."""
+    if not screen.persons:
+        return Group(_header(screen), Text("waiting for the first frames", style="dim"), _footer())
+    return Group(
+        _header(screen),
+        _rates(screen.persons, now_ns, wide=width >= _WIDE),
+        *_reasons(screen.persons),
+        Text(cameras_text(screen.persons[0].record)),
+        *(Text(f"{pts_ns / 1e9:8.1f} s  {event.code}: {event.text}", style="dim") for pts_ns, event in screen.events),
+        _footer(),
+    )
+
+
+def _header(screen: Screen) -> Table:
+    row = Table.grid(expand=True, padding=(0, 1))
+    row.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    row.add_column(justify="right", no_wrap=True)
+    parts = ["mmrphys", screen.device]
+    if screen.meta is not None:
+        parts += [screen.meta.mode, screen.meta.runtime]
+    newest_ns = max((person.record.pts_ns for person in screen.persons), default=0)
+    row.add_row(Text("  ".join(parts), style="bold"), f"{newest_ns / 1e9:.0f} s")
+    return row
+
+
+def _footer() -> Text:
+    return Text(NOTICE, style="dim")
+
+
+def _rates(persons: tuple[Person, ...], now_ns: int, *, wide: bool) -> Table:
+    rows = [row for person in persons for row in _rows(person, now_ns)]
+    left_out = set() if wide else {"±", "window", "error"}
+    if all(person.truth is None for person in persons):
+        left_out |= {"truth", "error"}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    shown = [name for name in _COLUMNS if name not in left_out]
+    for name in shown:
+        table.add_column(name, justify=_COLUMNS[name], no_wrap=True, min_width=2)
+    for row in rows:
+        table.add_row(*(row[name] for name in shown))
+    return table
+
+
+def _rows(person: Person, now_ns: int) -> Iterable[dict[str, RenderableType]]:
+    record, truth = person.record, person.truth
+    gone_ms = max(0, now_ns - record.mono_ns) // 10**6
+    hr_truth, rr_truth = (None, None) if truth is None else (truth.hr_per_min, truth.rr_per_min)
+    yield {"zone": f"{record.zone}/{record.person}", "": "HR", **_cells(record.hr, gone_ms, hr_truth)}
+    yield {"zone": "", "": "RR", **_cells(record.rr, gone_ms, rr_truth)}
+
+
+def _cells(rate: Rate, gone_ms: int, truth_per_min: float | None) -> dict[str, RenderableType]:
+    age_ms = rate.age_ms + gone_ms
+    dead = rate.value is not None and age_ms > _DEAD_MS
+    state: State = "stale" if dead else rate.state
+    value = None if dead else rate.value
+    style = _STYLES.get(state, "dim")
+    error = None if value is None or truth_per_min is None else value - truth_per_min
+    return {
+        "/min": Text(value_text(value), style=style),
+        "±": "" if value is None or rate.uncertainty is None else f"{rate.uncertainty:.1f}",
+        "state": Text(state, style=style),
+        "quality": Text.assemble((_bar(rate.sqi), style), f" {rate.sqi:.2f}"),
+        "window": f"{rate.window_s:.0f} s",
+        "age": f"{age_ms / 1000:.1f} s",
+        "truth": "" if truth_per_min is None else f"{truth_per_min:.1f}",
+        "error": "" if error is None else f"{error:+.1f}",
+    }
+
+
+def _bar(share: float) -> str:
+    full = round(share * _BAR_CELLS)
+    return "█" * full + "░" * (_BAR_CELLS - full)
+
+
+def _reasons(persons: tuple[Person, ...]) -> Iterable[Text]:
+    for person in persons:
+        who = f"{person.record.zone}/{person.record.person} " if len(persons) > 1 else ""
+        for label, rate in (("HR", person.record.hr), ("RR", person.record.rr)):
+            style = "yellow" if rate.state in VALUE_STATES else ""
+            yield from (Text(f"{who}{label}: {text}", style=style) for text in reasons_text(rate))

@@ -1,0 +1,193 @@
+"""What goes out: waveforms, estimates with their state and reasons, vitals.
+
+And the rate bands, which live here once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.frames import FrameKind
+
+__all__ = [
+    "HR_BAND",
+    "REASONS",
+    "RR_BAND",
+    "STATES",
+    "VALUE_STATES",
+    "Band",
+    "Estimate",
+    "Mode",
+    "Reason",
+    "Signals",
+    "State",
+    "Truth",
+    "Vitals",
+]
+
+Mode = Literal["exact", "stream"]
+State = Literal[
+    "fault", "camera_lost", "thermal_lost", "no_face", "starting", "stale", "lost", "hold", "low_quality", "ok"
+]
+STATES: tuple[State, ...] = (
+    "fault", "camera_lost", "thermal_lost", "no_face", "starting", "stale", "lost", "hold", "low_quality", "ok",
+)  # fmt: skip
+"""When several apply, the first named wins."""
+VALUE_STATES: frozenset[State] = frozenset({"ok", "low_quality", "hold"})
+"""The only states in which an estimate carries a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A band of rates, inclusive, per minute."""
+
+    low_per_min: float
+    high_per_min: float
+
+    @property
+    def low_hz(self) -> float:
+        """Lower edge in Hz."""
+        return self.low_per_min / 60.0
+
+    @property
+    def high_hz(self) -> float:
+        """Upper edge in Hz."""
+        return self.high_per_min / 60.0
+
+
+HR_BAND = Band(36.0, 198.0)
+"""Pulse: 0.6 to 3.3 Hz."""
+RR_BAND = Band(5.0, 40.0)
+"""Breathing: slow breathing below 8/min included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an estimate is not ``ok``: one sentence for people, and one thing to do about it."""
+
+    sentence: str
+    fix: str
+
+
+REASONS: dict[str, Reason] = {
+    "warming_up": Reason("not enough seconds seen yet", "wait; the first rate needs a full window"),
+    "no_face": Reason("no face is found", "face the camera; check light and distance"),
+    "face_small": Reason("the face is small in the picture", "move closer or use a longer lens (want >= 80 px)"),
+    "face_moved": Reason("the face moved to another place", "keep still for a window"),
+    "motion": Reason("the head moves", "keep still; rest the head"),
+    "dark": Reason("the face is too dark", "add light from the front"),
+    "overexposed": Reason("the face is clipped to white", "reduce exposure or light"),
+    "exposure_auto": Reason(
+        "the brightness jumps as an automatic exposure does", "lock exposure, gain and white balance"
+    ),
+    "light_change": Reason("the light changes", "use steady light"),
+    "low_fps": Reason("the camera's frame rate is too low", "raise the frame rate to >= 15 fps; add light"),
+    "jitter": Reason("frames come too unevenly", "reduce load; use a wired camera"),
+    "gap": Reason("frames are missing", "check cable, bus load and storage"),
+    "frozen": Reason("the picture does not change at all", "restart the camera"),
+    "compressed": Reason("the picture is compressed too strongly", "raise the bit rate or use MJPEG / raw"),
+    "ffc": Reason("the thermal camera's shutter was closed", "wait; it reopens by itself"),
+    "no_thermal": Reason("there is no thermal camera", "add one with --thermal"),
+    "thermal_gap": Reason("thermal frames are missing", "check the thermal camera's cable and rate"),
+    "cues_disagree": Reason("independent measurements disagree", "keep still; improve the light"),
+    "weak_signal": Reason("the signal is too weak against the noise", "add light; move closer; keep still"),
+    "not_alive": Reason("no pulse that several parts of the face share", "point the camera at a living face"),
+    "rate_out_of_band": Reason("the rate lies at the edge of what can be measured", "check with another method"),
+    "camera_ended": Reason("the camera sends no frames", "check its cable and power"),
+    "runtime": Reason("the inference engine failed", "see the log; reinstall the bundle"),
+    "not_in_model": Reason("the bundle has no output for this rate", "use a bundle with this task"),
+}
+"""Published reason codes. ``why`` holds keys of this table only."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """Waveforms on the model grid: float32 ``[T]`` each, arbitrary units, or None for a task the model lacks.
+
+    Sample ``i`` belongs to ``t0_ns + i / fs``. ``bvp_source`` and ``rsp_source`` name the modality.
+    """
+
+    bvp: npt.NDArray[np.float32] | None
+    rsp: npt.NDArray[np.float32] | None
+    fs: float
+    t0_ns: int
+    bvp_source: FrameKind = "rgb"
+    rsp_source: FrameKind = "thermal"
+
+    def __post_init__(self) -> None:
+        if not self.fs > 0.0:
+            raise ValueError(f"fs must be positive; seen {self.fs}")
+        for wave in (self.bvp, self.rsp):
+            if wave is not None and (wave.ndim != 1 or wave.dtype != np.float32):
+                raise ValueError(f"a waveform is float32 [T]; seen {wave.dtype} {list(wave.shape)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One rate with how far it can be trusted.
+
+    ``value`` is per minute and present exactly in the states ``ok``, ``low_quality`` and ``hold``; ``sqi`` is 0..1;
+    ``why`` holds reason codes and is empty exactly when ``ok``; ``window_s`` is the true length looked at; ``age_ms``
+    the age of the newest frame behind the value; ``uncertainty`` a standard uncertainty per minute, None without
+    value.
+    """
+
+    value: float | None
+    sqi: float
+    state: State
+    why: tuple[str, ...]
+    window_s: float
+    age_ms: int
+    uncertainty: float | None
+    unit: str = "/min"
+
+    def __post_init__(self) -> None:
+        if (self.value is not None) != (self.state in VALUE_STATES):
+            raise ValueError(f"a value is carried exactly in {sorted(VALUE_STATES)}; seen {self.value} in {self.state}")
+        if self.state not in STATES:
+            raise ValueError(f"unknown state {self.state!r}")
+        numbers = [self.sqi, self.window_s, *(x for x in (self.value, self.uncertainty) if x is not None)]
+        if not all(math.isfinite(x) for x in numbers):
+            raise ValueError(f"an estimate holds finite numbers; seen {numbers}")
+        if not 0.0 <= self.sqi <= 1.0:
+            raise ValueError(f"sqi is 0..1; seen {self.sqi}")
+        if (self.state == "ok") != (not self.why):
+            raise ValueError(f"ok has no reasons and every other state has one; seen {self.state} {self.why}")
+        unknown = [code for code in self.why if code not in REASONS]
+        if unknown:
+            raise ValueError(f"unpublished reason codes {unknown}")
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """HR and RR of one person at one second of stream time.
+
+    ``pts_ns`` is stream time; ``fps`` and ``dropped`` are per camera (``rgb``, ``thermal``), ``dropped`` cumulative;
+    ``skew_ms`` is the median |thermal - RGB| stamp difference of the pairs of the last second, None without pairs;
+    ``face_px`` the side of the face box in camera pixels, 0 without a face.
+    """
+
+    hr: Estimate
+    rr: Estimate
+    pts_ns: int
+    zone: str
+    person: int
+    mode: Mode
+    bundle_id: str
+    fps: dict[str, float]
+    dropped: dict[str, int]
+    skew_ms: float | None = None
+    face_px: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a synthetic scene knows about itself at one instant, to compare estimates with."""
+
+    hr_per_min: float
+    rr_per_min: float

@@ -1,0 +1,31 @@
+"""Records for the tests of sinks."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.sinks.factory import RecordFactory
+from edge.vitals import Estimate, Vitals
+
+
+@pytest.fixture
+def factory() -> RecordFactory:
+    """Records with the true monotonic clock, as the program makes them."""
+    return RecordFactory("kit-7")
+
+
+@pytest.fixture
+def vitals() -> Vitals:
+    """HR ok, RR lost."""
+    return Vitals(
+        hr=Estimate(71.83, 0.823, "ok", (), 10.0, 240, 0.9),
+        rr=Estimate(None, 0.21, "lost", ("motion",), 30.0, 240, None),
+        pts_ns=7_000_000_000,
+        zone="main",
+        person=0,
+        mode="exact",
+        bundle_id="sha256:ab",
+        fps={"rgb": 29.968, "thermal": 8.7},
+        dropped={"rgb": 0, "thermal": 2},
+        skew_ms=21.04,
+    )

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from edge.errors import UsageError
+from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks.console import ConsoleSink
+from edge.sinks.console_view import Person, Screen, draw
+from edge.sinks.factory import RecordFactory
+from edge.sinks.records import NOTICE
+from edge.sinks.tally import Tally, truth_over
+from edge.vitals import REASONS, Estimate, Truth, Vitals
+
+S = 10**9
+
+
+def known(pts_ns: int) -> Truth | None:
+    return Truth(72.0, 15.0) if pts_ns >= 0 else None
+
+
+def screen_text(screen: Screen, width: int, now_ns: int = 0) -> str:
+    console = Console(file=io.StringIO(), record=True, width=width, force_terminal=True)
+    console.print(draw(screen, now_ns, width))
+    return console.export_text()
+
+
+@pytest.fixture
+def still_factory() -> RecordFactory:
+    return RecordFactory("kit-7", mono_clock=lambda: 0)
+
+
+@pytest.fixture
+def full_screen(still_factory: RecordFactory, vitals: Vitals) -> Screen:
+    screen = Screen("kit-7").with_person(Person(still_factory.numerics(vitals), Truth(72.0, 15.0)))
+    return screen.with_event(still_factory.event("hr_state", "info", "starting -> ok"), 4 * S)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_says_everything_and_fits(full_screen, width):
+    text = screen_text(full_screen, width)
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "…" not in text
+    hr, rr = (next(line for line in text.splitlines() if f" {name} " in line) for name in ("HR", "RR"))
+    for word in ("main/0", "71.8", "ok", "0.82", "0.2 s", "72.0"):
+        assert word in hr
+    assert "---" in rr
+    assert "lost" in rr
+    flat = " ".join(text.split())
+    assert f"RR: {REASONS['motion'].sentence}: {REASONS['motion'].fix}" in flat
+    for words in (
+        "rgb 29.97 fps, 0 lost",
+        "thermal 8.70 fps, 2 lost",
+        "skew 21 ms",
+        "hr_state: starting -> ok",
+        NOTICE,
+    ):
+        assert words in flat
+    assert ("-0.2" in hr) == (width >= 80)
+
+
+def test_a_value_is_not_shown_once_it_is_older_than_ten_seconds(full_screen):
+    assert "71.8" in screen_text(full_screen, 80, now_ns=9 * S)
+    late = screen_text(full_screen, 80, now_ns=10 * S)
+    assert "71.8" not in late
+    assert "stale" in late
+
+
+def test_who_left_is_gone_from_the_table_after_ten_seconds(still_factory, vitals):
+    def person(track: int, second: int) -> Person:
+        return Person(still_factory.numerics(dataclasses.replace(vitals, person=track, pts_ns=second * S)), None)
+
+    screen = Screen("kit-7").with_person(person(1, 0)).with_person(person(0, 1))
+    assert [p.record.person for p in screen.persons] == [0, 1]
+    assert "truth" not in screen_text(screen, 80)
+    assert [p.record.person for p in screen.with_person(person(0, 11)).persons] == [0]
+
+
+def test_without_a_terminal_each_record_is_one_line_and_the_last_is_the_summary(factory, vitals):
+    out = io.StringIO()
+    sink = ConsoleSink(SinkContext("kit-7", truth=known), Console(file=out, width=80))
+    sink.open()
+    sink.write(factory.status("online", "started"), 0)
+    sink.write(factory.numerics(vitals), 7 * S)
+    sink.write(factory.wave("pleth", [0.1], fs=30.0, t0_ns=0, zone="main", person=0, source="rgb"), 7 * S)
+    sink.write(factory.event("rr_state", "notice", "ok -> lost", zone="main", person=0), 7 * S)
+    assert sink.close() == 0
+    assert sink.close() == 0
+    rates = "main/0  HR  71.8 /min ok 0.82 [truth 72.0]  RR   --- /min lost 0.21 (motion) [truth 15.0]"
+    hr = "HR: ok 100 % of the time, mean error 0.2 /min; any value 100 %, mean error 0.2 /min"
+    assert [line.strip() for line in out.getvalue().splitlines()] == [
+        "0.0 s kit-7 online: started",
+        f"7.0 s {rates}  rgb 29.97 fps, 0 lost; thermal 8.70 fps, 2 lost; skew 21 ms",
+        "7.0 s main/0 notice rr_state: ok -> lost",
+        f"{hr} | RR: ok 0 % of the time; any value 0 % | 4 records | {NOTICE}",
+    ]
+
+
+def test_on_a_terminal_the_last_table_stays_above_the_summary(factory, vitals):
+    console = Console(file=io.StringIO(), record=True, width=100, force_terminal=True)
+    sink = ConsoleSink(SinkContext("kit-7", truth=known), console)
+    sink.open()
+    sink.write(factory.numerics(vitals), 7 * S)
+    sink.close()
+    text = console.export_text()
+    assert text.rindex("71.8") < text.rindex("1 records")
+
+
+def test_errors_are_means_over_ok_and_over_all_values(still_factory, vitals):
+    tally = Tally()
+    numerics = still_factory.numerics(vitals)
+    weak = dataclasses.replace(vitals, hr=Estimate(80.0, 0.4, "low_quality", ("motion",), 10.0, 0, None))
+    tally.add(numerics.hr, 70.0)
+    tally.add(still_factory.numerics(weak).hr, 76.0)
+    tally.add(numerics.rr, 15.0)
+    assert tally.text() == "ok 33 % of the time, mean error 1.8 /min; any value 67 %, mean error 2.9 /min"
+
+
+def test_the_truth_of_a_window_is_its_mean_over_what_is_known():
+    def ramp(pts_ns: int) -> Truth | None:
+        return Truth(pts_ns / S, 1.0) if pts_ns >= 0 else None
+
+    assert truth_over(ramp, 20 * S, 11.0) == Truth(15.0, 1.0)
+    assert truth_over(ramp, 2 * S, 10.0) == Truth(1.0, 1.0)
+    assert truth_over(ramp, -S, 1.0) is None
+    assert truth_over(None, 0, 10.0) is None
+
+
+def test_console_takes_no_target():
+    assert sink_from_uri("console:", SinkContext("kit-7")).name == "console:"
+    with pytest.raises(UsageError, match="takes no target"):
+        sink_from_uri("console:tty1", SinkContext("kit-7"))

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakes.broker import Mosquitto, until
+from jsonschema import Draft202012Validator
+
+from edge.errors import UsageError
+from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks.factory import RecordFactory
+from edge.sinks.mqtt import MqttSink, message_from_record
+from edge.sinks.records import json_schema
+
+TOP = "vitals/1/ward/kit-7"
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., MqttSink]]:
+    made: list[MqttSink] = []
+
+    def start(uri: str) -> MqttSink:
+        sink = sink_from_uri(uri, SinkContext("kit-7"))
+        assert isinstance(sink, MqttSink)
+        sink.open()
+        made.append(sink)
+        return sink
+
+    yield start
+    for sink in made:
+        sink.close()
+
+
+def at(broker: Mosquitto) -> str:
+    return f"mqtt://127.0.0.1:{broker.port}/ward"
+
+
+def meta(factory: RecordFactory):
+    return factory.meta(
+        software="0.1.0", bundle="sha256:ab", signature="none", graph="g", graph_why="only one", runtime="onnxrt",
+        mode="exact", zones=["main"], cameras={"rgb": "synthetic:"},
+    )  # fmt: skip
+
+
+def test_a_real_subscriber_sees_every_live_topic(broker, listen, connect, factory, vitals):
+    ears = listen(broker.port)
+    sink = connect(at(broker))
+    sink.write(factory.status("online", "started"), 0)
+    sink.write(meta(factory), 0)
+    sink.write(factory.numerics(vitals), 0)
+    for name, source in (("pleth", "rgb"), ("resp", "thermal")):
+        sink.write(factory.wave(name, [0.5, float("nan")], fs=30.0, t0_ns=0, zone="main", person=0, source=source), 0)
+    sink.write(factory.event("rr_state", "notice", "RR ok -> lost", zone="main", person=0), 0)
+    sink.write(factory.event("input_broken", "warning", "cut short"), 0)
+    none = {"rgb": 0}
+    sink.write(
+        factory.health(
+            0, frames=none, dropped=none, late=none, duplicate=none, detections=1, windows=1, sink_dropped={}
+        ),
+        0,
+    )
+    assert sink.close() == 0
+    until(lambda: [one.payload for one in ears.on("/status")] == ["online", "offline"], "offline")
+
+    seen = {(one.topic.removeprefix(f"{TOP}/"), one.qos, one.expiry_s) for one in ears.heard}
+    assert seen == {
+        ("status", 1, None), ("meta", 1, None), ("health", 1, 20), ("main/numerics", 1, 10), ("main/wave/pleth", 0, 5),
+        ("main/wave/resp", 0, 5), ("main/event", 1, None), ("event", 1, None),
+    }  # fmt: skip
+    validator = Draft202012Validator(json_schema())
+    for one in ears.heard:
+        if not one.topic.endswith("/status"):
+            validator.validate(json.loads(one.payload))
+    assert sink.dropped == 0
+
+
+def test_only_status_and_meta_are_retained(broker, listen, connect, factory, vitals):
+    sink = connect(at(broker))
+    sink.write(meta(factory), 0)
+    sink.write(factory.numerics(vitals), 0)
+    sink.write(factory.wave("pleth", [0.5], fs=30.0, t0_ns=0, zone="main", person=0, source="rgb"), 0)
+    sink.write(factory.event("hr_state", "notice", "x", zone="main"), 0)
+    assert sink.close() == 0
+    latecomer = listen(broker.port)
+    until(lambda: len(latecomer.all()) == 2, "the retained messages")
+    assert {(one.topic, one.retain) for one in latecomer.heard} == {(f"{TOP}/status", True), (f"{TOP}/meta", True)}
+
+
+def test_the_last_will_speaks_for_a_killed_process(broker, listen):
+    ears = listen(broker.port)
+    program = (
+        "import sys, time; from edge.sinks import SinkContext, sink_from_uri;"
+        "sink_from_uri(sys.argv[1], SinkContext('kit-7')).open(); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, at(broker)])
+    try:
+        until(lambda: [one.payload for one in ears.on("/status")] == ["online"], "the birth message")
+    finally:
+        child.kill()
+        child.wait()
+    until(lambda: [one.payload for one in ears.on("/status")] == ["online", "offline"], "the last will")
+    latecomer = listen(broker.port)
+    until(
+        lambda: [(one.payload, one.retain) for one in latecomer.on("/status")] == [("offline", True)], "its retention"
+    )
+
+
+def test_it_starts_without_a_broker_and_delivers_when_one_comes(make_broker, listen, connect, factory, vitals, caplog):
+    caplog.set_level(logging.INFO, "edge.sinks")
+    broker = make_broker()
+    sink = connect(at(broker))
+    old = RecordFactory("kit-7", factory.boot, mono_clock=lambda: time.monotonic_ns() - 11 * 10**9)
+    sink.write(old.numerics(vitals), 0)
+    sink.write(old.wave("pleth", [0.5], fs=30.0, t0_ns=0, zone="main", person=0, source="rgb"), 0)
+    until(lambda: "refused" in caplog.text, "the warning")
+    broker.start()
+    ears = listen(broker.port)
+    until(lambda: ears.on("/status"), "the connection")
+    sink.write(factory.numerics(vitals), 0)
+    assert sink.close() == 0
+    until(lambda: len(ears.on("/status")) == 2, "offline")
+    # What is too old to be live goes to the backlog topic; an old wave is of no use to anybody.
+    assert ears.seqs("main/history") == [0]
+    assert len(ears.seqs("main/numerics")) == 1
+    assert not ears.on("wave/pleth")
+    assert sink.dropped == 1
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
+
+
+def test_nothing_accepted_is_lost_when_the_broker_hangs_and_restarts(broker, listen, connect, factory, vitals):
+    ears = listen(broker.port)
+    sink = connect(at(broker))
+    sent = [factory.numerics(vitals) for _ in range(30)]
+    for record in sent[:10]:
+        sink.write(record, 0)
+    until(lambda: len(ears.on("numerics")) == 10, "the first ten")
+    assert broker.process is not None
+    broker.process.send_signal(signal.SIGSTOP)
+    for record in sent[10:]:
+        sink.write(record, 0)
+    time.sleep(0.1)  # so that some are on their way, unconfirmed, when it dies
+    broker.kill()
+    broker.start()
+    again = listen(broker.port)
+    until(lambda: set(again.seqs("numerics")) >= {record.seq for record in sent[10:]}, "the rest")
+    assert sink.close() == 0
+    assert sink.dropped == 0
+
+
+def test_offline_comes_after_the_backlog(make_broker, listen, connect, factory, vitals):
+    broker = make_broker()
+    sink = connect(at(broker))
+    assert not sink.connected
+    sink.write(factory.status("online", "started"), 0)
+    for _ in range(60):
+        sink.write(factory.numerics(vitals), 0)
+    sink.write(factory.status("offline", "ended"), 0)
+    ears = listen(broker.start().port)
+    until(lambda: sink.connected, "the connection")
+    assert sink.close() == 0
+    until(lambda: any(one.payload == "offline" for one in ears.all()), "offline")
+    said = [one.payload if one.topic.endswith("/status") else "numerics" for one in ears.all()]
+    assert said == ["online", *["numerics"] * 60, "offline"]
+
+
+def test_a_broker_that_goes_away_is_not_connected(broker, connect):
+    sink = connect(at(broker))
+    until(lambda: sink.connected, "the connection")
+    broker.kill()
+    until(lambda: not sink.connected, "the loss")
+
+
+def test_a_broker_that_never_comes_is_not_waited_for(make_broker, connect, factory, vitals):
+    sink = connect(at(make_broker()))
+    for _ in range(3):
+        sink.write(factory.numerics(vitals), 0)
+    assert sink.close() == 3
+    assert sink.dropped == 3
+
+
+def test_user_and_password_come_from_a_file(make_broker, listen, connect, tmp_path, caplog, factory, vitals):
+    users = tmp_path / "users"
+    users.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", str(users), "kit", "s3cret"], check=True, capture_output=True)
+    broker = make_broker(f"allow_anonymous false\npassword_file {users}").start()
+    secret = tmp_path / "password"
+    secret.write_text("wrong\n")
+    secret.chmod(0o600)
+    sink = connect(f"{at(broker)}?user=kit&password_file={secret}")
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: "ot authorized" in caplog.text, "the refusal")
+    assert "wrong" not in caplog.text
+    secret.write_text("s3cret\nonly the first line counts\n")
+    ears = listen(broker.port, "vitals/#", ("-u", "kit", "-P", "s3cret"))
+    until(lambda: ears.on("numerics") or ears.on("history"), "the record, once the password is right")
+    assert "s3cret" not in sink.name + repr(sink._broker) + caplog.text
+
+
+def test_a_record_the_broker_refuses_is_counted(make_broker, connect, tmp_path, factory, vitals, caplog):
+    rights = tmp_path / "acl"
+    rights.write_text(f"topic write {TOP}/status\n")
+    rights.chmod(0o600)
+    broker = make_broker(f"allow_anonymous true\nacl_file {rights}").start()
+    sink = connect(at(broker))
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: sink.dropped == 1, "the refusal")
+    assert "access list" in caplog.text
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``ca.crt``, a broker's and a client's certificate signed by it, and ``other.crt`` that signed neither."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl program here: apt-get install openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", "req", "-x509", *key, *words], cwd=folder, check=True, capture_output=True)
+
+    for name in ("ca", "other"):
+        openssl("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt")
+    for name in ("broker", "client"):
+        openssl(
+            "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-addext", "basicConstraints=critical,CA:FALSE",
+            "-CA", "ca.crt", "-CAkey", "ca.key", "-keyout", f"{name}.key", "-out", f"{name}.crt",
+        )  # fmt: skip
+    return folder
+
+
+def test_tls_with_a_client_certificate(make_broker, listen, connect, certificates, factory, vitals):
+    options = "\n".join(
+        (f"cafile {certificates}/ca.crt", f"certfile {certificates}/broker.crt", f"keyfile {certificates}/broker.key",
+         "require_certificate true", "allow_anonymous true")
+    )  # fmt: skip
+    broker = make_broker(options).start()
+    uri = f"mqtts://127.0.0.1:{broker.port}/ward?cert={certificates}/client.crt&key={certificates}/client.key"
+    tls = (
+        "--cafile",
+        f"{certificates}/ca.crt",
+        "--cert",
+        f"{certificates}/client.crt",
+        "--key",
+        f"{certificates}/client.key",
+    )
+    ears = listen(broker.port, "vitals/#", tls)
+
+    stranger = connect(f"{uri}&ca={certificates}/other.crt")
+    stranger.write(factory.numerics(vitals), 0)
+    assert stranger.close() == 1
+
+    friend = connect(f"{uri}&ca={certificates}/ca.crt")
+    friend.write(factory.numerics(vitals), 0)
+    assert friend.close() == 0
+    until(lambda: ears.on("/status")[-1:] and ears.on("/status")[-1].payload == "offline", "offline")
+    assert ears.seqs("numerics") == [1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("mqtt://10.0.0.5:1883/ward", "`allow_plaintext = true`"),
+        ("mqtt://broker.example/ward", "?plaintext=1"),
+        ("mqtt://10.0.0.5/ward?plaintext=0", "unencrypted"),
+        ("mqtt://kit:secret@127.0.0.1/ward", "user or password in the URI"),
+        ("mqtt://127.0.0.1", "site ''"),
+        ("mqtt://127.0.0.1/a/b", "site 'a/b'"),
+        ("mqtt://127.0.0.1/+", "site '+'"),
+        ("mqtt:ward", "no broker's address"),
+        ("mqtt://127.0.0.1:99999/ward", "no broker's address"),
+        ("mqtt://kit:secret@127.0.0.1:99999/ward", "no broker's address"),
+        ("mqtt://127.0.0.1/ward?pasword_file=x", "did you mean 'password_file'"),
+        ("mqtt://127.0.0.1/ward?password_file=x", "needs user"),
+        ("mqtts://127.0.0.1/ward?key=x", "key needs cert"),
+        ("mqtt://127.0.0.1/ward?ca=x", "mqtts://"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(uri, words):
+    with pytest.raises(UsageError) as refused:
+        sink_from_uri(uri, SinkContext("kit-7"))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "allow"),
+    [
+        ("mqtt://10.0.0.5/ward?plaintext=1", False), ("mqtt://10.0.0.5/ward", True), ("mqtt://localhost/ward", False),
+        ("mqtt://[::1]:1884/ward", False), ("mqtts://10.0.0.5/ward", False),
+    ],
+)  # fmt: skip
+def test_an_address_that_can_work_is_taken(uri, allow):
+    assert sink_from_uri(uri, SinkContext("kit-7", allow_plaintext=allow)).name.startswith(uri.split("/ward")[0])
+
+
+def test_secrets_and_certificates_are_checked_before_anything_is_sent(tmp_path):
+    secret = tmp_path / "password"
+
+    def opening(query: str) -> str:
+        with pytest.raises(UsageError) as refused:
+            sink_from_uri(f"mqtts://10.0.0.5/ward?{query}", SinkContext("kit-7")).open()
+        return str(refused.value)
+
+    assert "cannot be read" in opening(f"user=kit&password_file={secret}")
+    secret.write_text("\n")
+    secret.chmod(0o600)
+    assert "is empty" in opening(f"user=kit&password_file={secret}")
+    secret.write_text("open\n")
+    secret.chmod(0o644)
+    assert "chmod 600" in opening(f"user=kit&password_file={secret}")
+    assert "cannot be used" in opening(f"ca={tmp_path / 'none.pem'}")
+
+
+def test_a_device_or_zone_that_would_break_the_topic_is_refused(factory, vitals):
+    with pytest.raises(UsageError, match="device id 'a/b'"):
+        sink_from_uri("mqtt://127.0.0.1/ward", SinkContext("a/b"))
+    with pytest.raises(UsageError, match="zone 'bed#2'"):
+        message_from_record(factory.numerics(dataclasses.replace(vitals, zone="bed#2")), TOP)

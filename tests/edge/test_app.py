@@ -1,0 +1,163 @@
+"""The wiring on small live cameras: what a recording cannot show."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes.broker import free_port
+
+from edge import app, loop
+from edge.app import run_kit
+from edge.cameras import Camera
+from edge.config import Kit
+from edge.errors import UsageError
+from edge.frames import Frame, FrameKind
+
+S = 10**9
+PIXELS = {"rgb": np.zeros((48, 64, 3), np.uint8), "thermal": np.full((12, 16), 30_000, np.uint16)}
+
+
+class LiveCamera:
+    """Gives the frames of a list of stamps; then it hangs until it is let go, or goes on for ever with ``then_now``."""
+
+    live = True
+
+    def __init__(self, kind: FrameKind, stamps_ns: list[int], *, then_now: bool = False) -> None:
+        self.kind, self.name = kind, f"live-{kind}"
+        self._stamps_ns = iter(stamps_ns)
+        self._then_now = then_now
+        self._seq = 0
+        self.gone = threading.Event()
+
+    def open(self) -> None: ...
+
+    def read(self) -> Frame | None:
+        pts_ns = next(self._stamps_ns, None)
+        if pts_ns is None:
+            if self.gone.wait(0.02 if self._then_now else None):
+                return None
+            pts_ns = time.monotonic_ns()
+        self._seq += 1
+        return Frame(PIXELS[self.kind], pts_ns, "monotonic", self._seq, self.kind)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def plugged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Plug in live cameras, which answer to any URI."""
+    monkeypatch.setattr(loop, "_CLOSE_CAMERA_S", 0.05)
+    cameras: dict[FrameKind, LiveCamera] = {}
+
+    def by_kind(text: str, kind: FrameKind) -> Camera:
+        return cameras[kind]
+
+    def plug_in(*given: LiveCamera) -> None:
+        cameras.update({camera.kind: camera for camera in given})
+        monkeypatch.setattr(app, "camera_from_uri", by_kind)
+
+    yield plug_in
+    for camera in cameras.values():
+        camera.gone.set()
+
+
+def run(out: Path, **options: Any) -> tuple[int, list[dict[str, Any]]]:
+    kit = Kit(rgb="live:", thermal="live:", sinks=(f"jsonl:{out}",), device_id="kit-7", **options)
+    code = run_kit(kit, check=False, as_json=False, stop=threading.Event())
+    return code, [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_a_lost_rgb_camera_is_told_while_the_thermal_one_keeps_sending(
+    plugged_in: Callable[..., None], tmp_path: Path
+) -> None:
+    now_ns = time.monotonic_ns()
+    long_ago = [now_ns - 9 * S + k * S // 30 for k in range(30)]
+    plugged_in(LiveCamera("rgb", long_ago), LiveCamera("thermal", long_ago, then_now=True))
+    code, records = run(tmp_path / "out.jsonl", seconds=2.0)
+    looks = [record for record in records if record["kind"] == "numerics"]
+    assert code == 0
+    assert any((look["hr"]["state"], look["rr"]["state"]) == ("camera_lost", "camera_lost") for look in looks)
+    assert all(look["hr"]["value"] is None for look in looks)
+    health = [record for record in records if record["kind"] == "health"]
+    assert health[-1]["uptime_s"] is not None
+
+
+def test_seconds_end_a_live_run_that_sees_nothing(plugged_in: Callable[..., None], tmp_path: Path) -> None:
+    plugged_in(LiveCamera("rgb", []), LiveCamera("thermal", []))
+    code, records = run(tmp_path / "out.jsonl", seconds=2.0)
+    assert code == 0
+    assert {record["hr"]["state"] for record in records if record["kind"] == "numerics"} == {"camera_lost"}
+    assert (records[-1]["kind"], records[-1]["reason"]) == ("status", "ended")
+
+
+def test_a_live_camera_and_a_recording_have_no_common_clock(plugged_in: Callable[..., None], tmp_path: Path) -> None:
+    recorded = LiveCamera("thermal", [])
+    recorded.live = False
+    plugged_in(LiveCamera("rgb", []), recorded)
+    with pytest.raises(UsageError, match="live-rgb is live and live-thermal is recorded"):
+        run(tmp_path / "out.jsonl")
+
+
+def check(capsys: pytest.CaptureFixture[str], *sinks: str, as_json: bool) -> tuple[int, str, str]:
+    kit = Kit(rgb="synthetic:?seconds=3", sinks=sinks, device_id="kit-7")
+    code = run_kit(kit, check=True, as_json=as_json, stop=threading.Event())
+    return (code, *capsys.readouterr())
+
+
+@pytest.fixture
+def absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Sinks whose other end is away."""
+    monkeypatch.setattr(app, "_LINK_S", 0.2)
+    return f"mqtt://127.0.0.1:{free_port()}/ward", f"serial:{tmp_path / 'ttyUSB0'}"
+
+
+def test_check_says_which_links_are_away(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, absent: tuple[str, str]
+) -> None:
+    code, out, err = check(capsys, f"jsonl:{tmp_path}/a", *absent, as_json=False)
+    assert (code, out) == (0, "")
+    lines = err.splitlines()
+    assert f"ok  sink: jsonl:{tmp_path}/a" in lines
+    for uri in absent:
+        assert f"--  sink: {uri} is not connected yet (a run keeps trying)" in lines
+
+
+def test_check_as_json_is_one_object_on_stdout(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, absent: tuple[str, str]
+) -> None:
+    code, out, _ = check(capsys, f"jsonl:{tmp_path}/a", *absent, as_json=True)
+    found = json.loads(out)
+    assert code == 0
+    assert found["cameras"].keys() == {"rgb", "thermal"}
+    assert found["bundle"]["id"].startswith("sha256:")
+    assert "onnxrt" in found["runtime"]
+    assert [sink["connected"] for sink in found["sinks"]] == [True, False, False]
+
+
+def test_a_sink_that_cannot_open_leaves_no_other_open(tmp_path: Path) -> None:
+    sinks = (f"jsonl:{tmp_path}/a", f"jsonl:{tmp_path}/no/such/folder/b")
+    before = set(threading.enumerate())
+    for check_only in (True, False):
+        with pytest.raises(UsageError, match="no/such/folder"):
+            run_kit(Kit(rgb="synthetic:", sinks=sinks), check=check_only, as_json=False, stop=threading.Event())
+        assert set(threading.enumerate()) <= before
+
+
+def test_a_stop_before_the_first_frame_ends_in_order(tmp_path: Path) -> None:
+    stop, out = threading.Event(), tmp_path / "out.jsonl"
+    stop.set()
+    kit = Kit(rgb="synthetic:?seconds=600", sinks=(f"jsonl:{out}",))
+    assert run_kit(kit, check=False, as_json=False, stop=stop) == 0
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(record["kind"], record.get("reason")) for record in records] == [
+        ("meta", None),
+        ("status", "started"),
+        ("status", "stopped"),
+    ]

@@ -1,0 +1,279 @@
+"""One step of the method on painted frames: a patch with a known pulse before a detector that knows where it is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edge.bundle import load_bundle
+from edge.clips.crop import Box
+from edge.errors import FaultError
+from edge.faces import Detection
+from edge.frames import Frame
+from edge.pipeline import Options, Output, Pipeline, WaveBlock
+from edge.vitals import Vitals
+
+S = 1_000_000_000
+FACE = Box(20.0, 20.0, 80.0, 80.0)
+HR_PER_MIN = 72.0
+
+
+class KnownFace:
+    """A detector that always sees one face at ``FACE``, or none while ``away``."""
+
+    away = False
+
+    def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
+        return [] if self.away or not rgb.any() else [Detection(FACE, 10.0)]
+
+
+class GreenRuntime:
+    """Gives the mean of green as BVP and of thermal as RSP: a model one can predict. Fails on demand."""
+
+    name = "green"
+    graph = load_bundle(None).graph("exact", "onnxrt")
+    broken = False
+    windows = 0
+
+    def infer(self, frames: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        if self.broken:
+            raise FaultError("engine gone")
+        self.windows += 1
+        mean = frames.mean(axis=(3, 4))
+        return {"bvp": -mean[:, 1, 1:], "rsp": mean[:, -1, 1:]}
+
+    def close(self) -> None: ...
+
+
+def rgb_at(t_s: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A textured patch whose colour follows a pulse, green most; 140x140."""
+    pulse = np.sin(2 * np.pi * HR_PER_MIN / 60 * t_s) * np.array([0.3, 1.0, 0.6]) * 0.01
+    texture = 1.0 + 0.1 * np.sin(np.arange(140) / 9.0)[:, None, None] * np.cos(np.arange(140) / 7.0)[None, :, None]
+    image = texture * np.array([150.0, 110.0, 95.0]) * (1.0 - pulse) + rng.normal(0, 1.5, (140, 140, 3))
+    return np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+
+
+def rgb_frames(seconds: float, fps: float = 30.0, start_s: float = 0.0, seed: int = 1) -> Iterator[Frame]:
+    rng = np.random.default_rng(seed)
+    for k in range(round(seconds * fps)):
+        t_s = start_s + k / fps
+        yield Frame(rgb_at(t_s, rng), round(t_s * S), "media", k, "rgb")
+
+
+def thermal_frames(seconds: float, fps: float = 8.7, rr_per_min: float = 15.0) -> Iterator[Frame]:
+    for k in range(round(seconds * fps)):
+        t_s = 0.02 + k / fps
+        image = np.full((120, 120), 34.0, np.float32)
+        image[64:76, 54:66] += 0.5 * np.sin(2 * np.pi * rr_per_min / 60 * t_s)
+        yield Frame(image, round(t_s * S), "media", k, "thermal")
+
+
+class Bench:
+    """A pipeline and the parts that a test turns."""
+
+    def __init__(self, *, thermal: bool = False, hop_s: float = 1.0) -> None:
+        self.face, self.runtime = KnownFace(), GreenRuntime()
+        options = Options("bed-1", thermal, hop_s=hop_s)
+        self.pipeline = Pipeline(load_bundle(None), self.runtime, self.face, options)
+        self.outputs: list[Output] = []
+
+    def feed(self, frames: Iterable[Frame]) -> Bench:
+        for frame in frames:
+            self.outputs += self.pipeline.push(frame)
+        return self
+
+    def finish(self) -> list[Vitals]:
+        self.outputs += self.pipeline.finish()
+        return self.vitals
+
+    @property
+    def vitals(self) -> list[Vitals]:
+        return [output for output in self.outputs if isinstance(output, Vitals)]
+
+
+def test_looks_come_once_a_second_and_at_the_end() -> None:
+    looks = Bench().feed(rgb_frames(3.5)).finish()
+    assert [look.pts_ns for look in looks] == [S, 2 * S, 3 * S, round(104 / 30 * S)]
+
+
+def test_the_pulse_becomes_ok_by_nine_seconds_and_is_right() -> None:
+    bench = Bench().feed(rgb_frames(12))
+    states = {look.pts_ns // S: look.hr for look in bench.finish()}
+    assert states[5].state == "starting"
+    assert states[9].state == "ok"
+    assert states[9].value == pytest.approx(HR_PER_MIN, abs=1.5)
+    assert [states[second].window_s for second in (7, 8, 9)] == [6.0, 7.0, 8.0]
+    assert all(look.zone == "bed-1" and look.face_px == 80.0 for look in bench.vitals)
+
+
+def test_waves_come_only_with_a_pulse_that_passed_and_join() -> None:
+    bench = Bench().feed(rgb_frames(14))
+    first_ok = next(i for i, output in enumerate(bench.outputs) if isinstance(output, Vitals) and output.hr.value)
+    blocks = [(i, output) for i, output in enumerate(bench.outputs) if isinstance(output, WaveBlock)]
+    assert blocks
+    assert all(i > first_ok for i, _ in blocks)
+    for (_, one), (_, two) in itertools.pairwise(blocks):
+        assert one.signals.bvp is not None
+        end_ns = one.signals.t0_ns + len(one.signals.bvp) / one.signals.fs * 1e9
+        assert two.signals.t0_ns == pytest.approx(end_ns, abs=2)
+
+
+def test_breath_comes_from_thermal() -> None:
+    frames = sorted([*rgb_frames(26), *thermal_frames(26)], key=lambda frame: frame.pts_ns)
+    last = Bench(thermal=True).feed(frames).finish()[-1]
+    assert last.rr.state == "ok"
+    assert last.rr.value == pytest.approx(15, abs=1)
+    assert last.skew_ms is not None
+    assert last.skew_ms < 60
+
+
+def test_a_thermal_camera_that_stops_is_lost_within_three_seconds_and_takes_no_hr() -> None:
+    frames = sorted([*rgb_frames(26), *thermal_frames(20)], key=lambda frame: frame.pts_ns)
+    looks = {look.pts_ns // S: look for look in Bench(thermal=True).feed(frames).vitals}
+    assert looks[19].rr.value is not None
+    assert {looks[second].rr.state for second in (23, 24, 25)} == {"thermal_lost"}
+    assert {looks[second].hr.state for second in (19, 23, 24, 25)} == {"ok"}
+
+
+def test_drops_are_the_gaps_in_the_sequence() -> None:
+    frames = [frame for frame in rgb_frames(4) if frame.seq % 10]
+    looks = Bench().feed(frames).finish()
+    assert looks[-1].dropped == {"rgb": 11}
+
+
+def test_a_gap_starts_over() -> None:
+    bench = Bench().feed(frame for frame in rgb_frames(16) if not 9.5 < frame.pts_ns / S < 12.0)
+    looks = {look.pts_ns // S: look.hr for look in bench.finish()}
+    assert looks[9].state == "ok"
+    assert looks[13].value is None
+    assert looks[15].window_s < 5
+
+
+def test_too_few_frames_per_second_are_lost_with_the_reason() -> None:
+    looks = Bench().feed(rgb_frames(10, fps=8)).finish()
+    assert (looks[-1].hr.state, looks[-1].hr.why) == ("lost", ("low_fps",))
+
+
+def test_a_face_that_leaves_takes_value_and_window() -> None:
+    bench = Bench().feed(rgb_frames(10))
+    assert bench.vitals[-1].hr.state == "ok"
+    bench.face.away = True
+    bench.feed(rgb_frames(4, start_s=10.0))
+    assert bench.vitals[-1].hr.state == "no_face"
+    bench.face.away = False
+    bench.feed(rgb_frames(3, start_s=14.0))
+    assert bench.vitals[-1].hr.state == "starting"
+    assert bench.vitals[-1].person == 1
+
+
+def test_frozen_frames_are_stale() -> None:
+    bench = Bench().feed(rgb_frames(10))
+    still = next(rgb_frames(1)).image
+    bench.feed(Frame(still, round((10 + k / 30) * S), "media", 300 + k, "rgb") for k in range(90))
+    assert (bench.vitals[-1].hr.state, bench.vitals[-1].hr.why) == ("stale", ("frozen",))
+    assert bench.vitals[-1].hr.value is None
+
+
+def test_a_failing_engine_is_a_fault_and_passed_on_after_three() -> None:
+    bench = Bench().feed(rgb_frames(10))
+    bench.runtime.broken = True
+    with pytest.raises(FaultError, match="engine gone"):
+        bench.feed(rgb_frames(6, start_s=10.0))
+    assert (bench.vitals[-1].hr.state, bench.vitals[-1].hr.value) == ("fault", None)
+
+
+def test_a_silent_live_camera_is_lost_and_looks_go_on() -> None:
+    bench = Bench().feed(rgb_frames(10))
+    outputs = [*bench.pipeline.idle(round(11.0 * S)), *bench.pipeline.idle(round(13.5 * S))]
+    looks = [output for output in outputs if isinstance(output, Vitals)]
+    assert [(look.hr.state, look.rr.state) for look in looks[-1:]] == [("camera_lost", "camera_lost")]
+    assert looks[-1].hr.value is None
+
+
+def test_the_end_after_a_silence_looks_no_further_back() -> None:
+    bench = Bench().feed(rgb_frames(10))
+    bench.outputs += bench.pipeline.idle(25 * S)
+    looks = bench.finish()
+    assert looks[-1].hr.state == "camera_lost"
+    assert [look.pts_ns for look in looks] == sorted(look.pts_ns for look in looks)
+
+
+def test_a_dead_camera_loses_ok_within_two_seconds_of_the_clock() -> None:
+    bench = Bench().feed(rgb_frames(10))
+    shown: dict[float, str] = {}
+    for tenth in range(100, 130):
+        bench.outputs += bench.pipeline.idle(tenth * S // 10)
+        shown[tenth / 10] = bench.vitals[-1].hr.state
+    assert shown[10.0] == "ok"
+    assert {state for second, state in shown.items() if second >= 12.0} == {"camera_lost"}
+
+
+def test_a_file_with_a_hole_shows_a_lost_camera_in_it() -> None:
+    bench = Bench().feed(frame for frame in rgb_frames(17) if not 10.2 < frame.pts_ns / S < 15.1)
+    looks = {look.pts_ns // S: look for look in bench.finish()}
+    assert [looks[second].hr.state for second in (10, 12, 13, 14, 15)] == ["ok", *["camera_lost"] * 4]
+    assert looks[13].fps == {"rgb": 0.0}
+
+
+@pytest.mark.parametrize("silence_s", [1.05 + 0.05 * k for k in range(8)])
+def test_no_window_spans_a_silence_whatever_its_phase(silence_s: float) -> None:
+    frames = [*rgb_frames(18), *thermal_frames(18)]
+    kept = sorted(
+        (frame for frame in frames if frame.kind == "thermal" or not 11.0 < frame.pts_ns / S < 11.0 + silence_s),
+        key=lambda frame: frame.pts_ns,
+    )
+    looks = {look.pts_ns // S: look.hr for look in Bench(thermal=True).feed(kept).finish()}
+    assert looks[10].state == "ok"
+    assert all(looks[second].value is None for second in (13, 14, 15, 16, 17))
+
+
+@pytest.mark.parametrize("gaps", [[(12.0, 12.5)], [(40.85, 41.5)], [(30.0, 30.4), (34.0, 34.4)]])
+def test_a_bridged_gap_costs_the_window_and_never_serves_old_evidence(gaps: list[tuple[float, float]]) -> None:
+    end_s = gaps[-1][1] + 13
+    frames = (frame for frame in rgb_frames(end_s) if not any(a < frame.pts_ns / S < b for a, b in gaps))
+    looks = Bench().feed(frames).finish()
+    assert all(look.hr.age_ms <= 2000 for look in looks if look.hr.state in ("ok", "low_quality"))
+    after = [look.hr for look in looks if gaps[-1][1] + 1 < look.pts_ns / S < gaps[-1][1] + 5.5]
+    assert all(rate.value is None for rate in after)
+    assert looks[-1].hr.state == "ok"
+
+
+def test_one_window_is_one_look_however_long_the_hop() -> None:
+    looks = Bench(hop_s=4.0).feed(rgb_frames(18)).finish()
+    first_ok = next((look.pts_ns // S for look in looks if look.hr.state == "ok"), 99)
+    assert first_ok >= 16  # runs at 8, 12 and 16 s
+
+
+def test_a_state_keeps_the_number_of_the_person_it_ends() -> None:
+    bench = Bench().feed(rgb_frames(3))
+    bench.face.away = True
+    bench.feed(rgb_frames(4, start_s=3.0))
+    bench.face.away = False
+    bench.feed(rgb_frames(3, start_s=7.0))
+    bench.face.away = True
+    bench.feed(rgb_frames(4, start_s=10.0))
+    assert [(look.person, look.hr.state) for look in bench.vitals][-1] == (1, "no_face")
+
+
+def test_breath_waves_need_thermal() -> None:
+    blocks = [output for output in Bench().feed(rgb_frames(14)).outputs if isinstance(output, WaveBlock)]
+    assert blocks
+    assert all(block.signals.rsp is None for block in blocks)
+
+
+def test_a_shorter_hop_runs_the_model_more_often() -> None:
+    slow, fast = Bench().feed(rgb_frames(10)), Bench(hop_s=0.25).feed(rgb_frames(10))
+    assert fast.runtime.windows > 3 * slow.runtime.windows
+    assert fast.pipeline.counts.windows == fast.runtime.windows
+    assert [look.pts_ns for look in fast.vitals] == [look.pts_ns for look in slow.vitals]
+
+
+def test_outputs_depend_on_frames_alone() -> None:
+    def outputs() -> list[Vitals]:
+        return Bench().feed(rgb_frames(9)).finish()
+
+    assert outputs() == outputs()

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.pipeline import Counts, WaveBlock
+from edge.publish import Publisher, Summary
+from edge.sinks.factory import RecordFactory
+from edge.sinks.records import Event, Health, Numerics, Record, Wave
+from edge.vitals import Estimate, Signals, State, Vitals
+
+S = 1_000_000_000
+
+
+def estimate(state: State, value: float | None = None) -> Estimate:
+    return Estimate(value, 0.5, state, () if state == "ok" else ("motion",), 10.0, 100, value and 1.0)
+
+
+def vitals(second: int, hr: Estimate, rr: Estimate | None = None) -> Vitals:
+    return Vitals(
+        hr, rr or estimate("starting"), second * S, "main", 0, "exact", "sha256:0", {"rgb": 30.0}, {"rgb": 2}, None
+    )
+
+
+@pytest.fixture
+def publisher() -> Publisher:
+    counts = Counts(
+        frames={"rgb": 300}, dropped={"rgb": 2}, late={"rgb": 0}, duplicate={"rgb": 1}, detections=9, windows=4
+    )
+    return Publisher(RecordFactory("kit-1"), lambda: counts, lambda: {"jsonl:x": 3, "jsonl:y": 0})
+
+
+def records(publisher: Publisher, *outputs: Vitals | WaveBlock) -> list[Record]:
+    return [record for output in outputs for record, _ in publisher.records(output)]
+
+
+def test_a_change_of_state_is_an_event_and_the_first_state_is_none(publisher: Publisher) -> None:
+    out = records(
+        publisher, vitals(1, estimate("starting")), vitals(2, estimate("ok", 70.0)), vitals(3, estimate("ok", 71.0)),
+        vitals(4, estimate("camera_lost")),
+    )  # fmt: skip
+    events = [record for record in out if isinstance(record, Event)]
+    assert [(event.code, event.severity, event.text.split(";")[0]) for event in events] == [
+        ("hr_state", "info", "starting -> ok"),
+        ("hr_state", "warning", "ok -> camera_lost"),
+    ]
+    assert "the head moves" in events[1].text
+
+
+def test_health_comes_first_and_then_every_ten_seconds(publisher: Publisher) -> None:
+    out = records(publisher, *(vitals(second, estimate("starting")) for second in range(1, 35)))
+    healths = [record for record in out if isinstance(record, Health)]
+    assert [health.pts_ns // S for health in healths] == [1, 11, 21, 31]
+    assert (healths[0].frames, healths[0].sink_dropped, healths[0].cpu_share) == ({"rgb": 300}, {"jsonl:x": 3}, None)
+
+
+def test_a_wave_block_becomes_one_record_a_waveform(publisher: Publisher) -> None:
+    wave = np.arange(30, dtype=np.float32)
+    block = WaveBlock(Signals(wave, None, 30.0, 5 * S), "main", 0)
+    (record,) = records(publisher, block)
+    assert isinstance(record, Wave)
+    assert (record.wave, record.source, record.t0_ns, len(record.samples)) == ("pleth", "rgb", 5 * S, 30)
+
+
+def test_records_are_numbered_in_the_order_they_are_sent(publisher: Publisher) -> None:
+    out = records(publisher, *(vitals(second, estimate("ok", 70.0)) for second in range(1, 4)))
+    assert [record.seq for record in out] == list(range(len(out)))
+    assert sum(isinstance(record, Numerics) for record in out) == 3
+
+
+def test_the_summary_counts_looks_by_state() -> None:
+    summary = Summary()
+    for look in (vitals(1, estimate("starting")), vitals(2, estimate("ok", 70.0)), vitals(3, estimate("ok", 74.0))):
+        summary.add(look)
+    assert summary.as_dict()["hr"] == {"states": {"starting": 1, "ok": 2}, "ok_share": 0.667, "ok_mean": 72.0}
+    assert summary.as_dict()["rr"]["ok_mean"] is None

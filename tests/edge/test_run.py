@@ -1,0 +1,403 @@
+"""The command ``mmrphys run`` from end to end: real files and scenes in, records out, exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jsonschema
+import numpy as np
+import numpy.typing as npt
+import pytest
+from fakes.broker import Listener, Mosquitto, until
+from fakes.video_files import write_video
+
+from edge.bundle import default_bundle_dir
+from edge.cameras.scene import Scene, SceneParams, View
+from edge.cli import main
+from edge.sinks.records import comparable, json_schema
+from edge.vitals import VALUE_STATES
+
+FPS = 30.0
+Images = list[npt.NDArray[np.uint8]]
+
+
+def run(out: Path, *words: str, speed: str = "max") -> tuple[int, list[dict[str, Any]]]:
+    """Exit code and records of one run into a JSON-lines file."""
+    code = main(["run", *words, "--sink", f"jsonl:{out}", "--speed", speed])
+    return code, [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+
+
+def of_kind(records: Iterable[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [record for record in records if record["kind"] == kind]
+
+
+def numerics(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return of_kind(records, "numerics")
+
+
+def assert_sound(records: list[dict[str, Any]]) -> None:
+    """Every record keeps the contract: the schema, one counter, no value older than 10 s, null when missing."""
+    validator = jsonschema.Draft202012Validator(json_schema())
+    for record in records:
+        validator.validate(record)
+    assert [record["seq"] for record in records] == list(range(len(records)))
+    for rate in (record[name] for record in numerics(records) for name in ("hr", "rr")):
+        assert (rate["value"] is not None) == (rate["state"] in VALUE_STATES)
+        assert rate["value"] is None or rate["age_ms"] <= 10_000
+
+
+def picture(seed: int = 7, width: int = 480, height: int = 360) -> npt.NDArray[np.uint8]:
+    scene = Scene(SceneParams(seed=seed, seconds=2.0, nuisance=0.0))
+    frame: npt.NDArray[np.uint8] = scene.render_rgb([0.5], View.whole(width, height))[0]
+    return frame
+
+
+def photograph(seconds: float, *, sway: float = 0.0, rate_per_min: float = 72.0, noise: float = 2.0) -> Images:
+    """A still picture before a noisy sensor, moved rhythmically by ``sway`` of its height, mostly downwards."""
+    rng, still = np.random.default_rng(1), picture().astype(np.float32)
+    height, width = still.shape[:2]
+    out = []
+    for k in range(round(seconds * FPS)):
+        move = sway * height * np.sin(2 * np.pi * rate_per_min / 60 * k / FPS)
+        shift = np.array([[1, 0, 0.4 * move], [0, 1, move]], np.float32)
+        moved = cv2.warpAffine(still, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        grain = noise * rng.standard_normal(still.shape, np.float32)
+        out.append(np.clip(np.rint(moved + grain), 0, 255).astype(np.uint8))
+    return out
+
+
+# ------------------------------------------------------------------------------------------------ what it is for
+
+
+def test_the_real_clip_shows_its_pulse_and_no_breathing(shared_dir: Path, tmp_path: Path) -> None:
+    code, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{shared_dir / 'data/face.mp4'}")
+    assert code == 0
+    assert_sound(records)
+    ok = [record["hr"]["value"] for record in numerics(records) if record["hr"]["state"] == "ok"]
+    assert len(ok) >= 2
+    assert all(50 <= value <= 57 for value in ok)
+    assert numerics(records)[-1]["hr"]["state"] == "ok"
+    assert all(record["rr"]["state"] != "ok" for record in numerics(records))
+
+
+def test_the_scene_is_measured_with_both_cameras(tmp_path: Path) -> None:
+    code, records = run(tmp_path / "out.jsonl", "--rgb", "synthetic:?hr=72&rr=15&seconds=36&seed=1")
+    assert code == 0
+    assert_sound(records)
+    last = numerics(records)[-1]
+    assert (last["hr"]["state"], last["rr"]["state"]) == ("ok", "ok")
+    assert last["hr"]["value"] == pytest.approx(72, abs=4)
+    assert last["rr"]["value"] == pytest.approx(15, abs=2)
+    assert last["fps"]["rgb"] == pytest.approx(30, abs=0.5)
+    assert last["fps"]["thermal"] == pytest.approx(8.7, abs=0.3)
+    assert 0 < last["skew_ms"] < 60
+    names = {record["wave"] for record in of_kind(records, "wave")}
+    assert names == {"pleth", "resp"}
+    assert of_kind(records, "meta")[0]["cameras"].keys() == {"rgb", "thermal"}
+
+
+def test_waves_are_gapless_blocks_on_the_grid_while_a_pulse_is_shown(tmp_path: Path) -> None:
+    _, records = run(tmp_path / "out.jsonl", "--rgb", "synthetic:?hr=80&seconds=20&seed=3", "--thermal", "none")
+    blocks = [record for record in of_kind(records, "wave") if record["wave"] == "pleth"]
+    assert len(blocks) >= 8
+    ends = [block["t0_ns"] + len(block["samples"]) / block["fs"] * 1e9 for block in blocks]
+    for end, block in zip(ends, blocks[1:], strict=False):
+        assert block["t0_ns"] == pytest.approx(end, abs=2)
+
+
+# ------------------------------------------------------------------------------------------------ what has no pulse
+
+
+@pytest.mark.parametrize(
+    ("sway", "name", "codec", "pixels"),
+    [
+        (0.0, "a.mp4", "libx264", "yuv420p"),
+        (0.01, "a.mp4", "libx264", "yuv420p"),
+        (0.03, "a.avi", "mjpeg", "yuvj420p"),
+    ],
+)
+def test_a_photograph_has_no_pulse(tmp_path: Path, sway: float, name: str, codec: str, pixels: str) -> None:
+    path = write_video(tmp_path / name, photograph(14.0, sway=sway), codec=codec, pixels=pixels)
+    code, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{path}")
+    assert code == 0
+    assert_sound(records)
+    looks = numerics(records)
+    assert {record["hr"]["state"] for record in looks} >= {"lost"}  # the face was found, and looked at
+    assert all(record["hr"]["value"] is None for record in looks)
+
+
+def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats(tmp_path: Path) -> None:
+    uri = "synthetic:?face=photo&nod=0.012&nod_hz=0.25&seconds=27&seed=3&width=480&height=360"
+    _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
+    assert all(record["hr"]["value"] is None for record in numerics(records))
+    assert all(record["rr"]["state"] != "ok" for record in numerics(records))
+
+
+def test_the_real_face_as_a_photograph_has_no_pulse(shared_dir: Path, tmp_path: Path) -> None:
+    capture = cv2.VideoCapture(str(shared_dir / "data/face.mp4"))
+    still = capture.read()[1][:, :, ::-1].astype(np.float32)
+    rng = np.random.default_rng(2)
+    images = []
+    for k in range(420):
+        shift = np.array([[1, 0, 0], [0, 1, 4.0 * np.sin(2 * np.pi * 1.2 * k / FPS)]], np.float32)
+        moved = cv2.warpAffine(still, shift, still.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+        images.append(np.clip(moved + 2.0 * rng.standard_normal(still.shape, np.float32), 0, 255).astype(np.uint8))
+    path = write_video(tmp_path / "photo.mp4", images)
+    _, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{path}")
+    assert len(numerics(records)) >= 13
+    assert all(record["hr"]["value"] is None for record in numerics(records))
+
+
+@pytest.mark.parametrize("query", ["face=photo&nod=0.015&nod_hz=1.3", "face=photo&nuisance=0.6", "face=none"])
+def test_a_scene_without_life_has_no_pulse(tmp_path: Path, query: str) -> None:
+    code, records = run(tmp_path / "out.jsonl", "--rgb", f"synthetic:?seconds=16&seed=5&{query}", "--thermal", "none")
+    assert code == 0
+    assert all(record["hr"]["value"] is None for record in numerics(records))
+    if query == "face=none":
+        assert {record["hr"]["state"] for record in numerics(records)} == {"no_face"}
+
+
+def test_a_wall_is_no_face(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    wall = [rng.normal(150, 3, (240, 320, 3)).clip(0, 255).astype(np.uint8) for _ in range(240)]
+    _, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{write_video(tmp_path / 'wall.mp4', wall)}")
+    assert {record["hr"]["state"] for record in numerics(records)} == {"no_face"}
+
+
+def test_a_frozen_picture_is_stale_and_loses_its_value_within_two_seconds(tmp_path: Path) -> None:
+    uri = "synthetic:?hr=72&seconds=18&seed=1&freeze_at_s=12&freeze_s=6"
+    _, records = run(tmp_path / "out.jsonl", "--rgb", uri, "--thermal", "none")
+    by_time = {record["pts_ns"] / 1e9: record["hr"] for record in numerics(records)}
+    assert by_time[12.0]["state"] == "ok"
+    late = [rate for t, rate in by_time.items() if t >= 14.0]
+    assert len(late) >= 4
+    assert all((rate["state"], rate["value"], rate["why"]) == ("stale", None, ["frozen"]) for rate in late)
+
+
+def test_a_face_that_leaves_is_a_state_and_comes_back(tmp_path: Path) -> None:
+    uri = "synthetic:?hr=72&seconds=30&seed=1&leave_at_s=11&leave_s=6"
+    _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
+    by_time = {record["pts_ns"] / 1e9: record["hr"] for record in numerics(records)}
+    assert by_time[10.0]["state"] == "ok"
+    assert {by_time[float(t)]["state"] for t in range(14, 17)} == {"no_face"}
+    assert all(by_time[float(t)]["value"] is None for t in range(14, 23))
+    assert by_time[29.0]["state"] == "ok"
+
+
+# ------------------------------------------------------------------------------------------------ any speed
+
+
+def test_speed_and_slow_consumers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--rgb", "synthetic:?hr=66&seconds=9&seed=2&drop=0.02&jitter_ms=3", "--device-id", "kit-1")
+    _, fast = run(tmp_path / "fast.jsonl", *words)
+    _, real = run(tmp_path / "real.jsonl", *words, speed="realtime")
+    write = _slow_writes(monkeypatch)
+    _, slow = run(tmp_path / "slow.jsonl", *words)
+    assert write.calls > 5
+    assert len(fast) > 12
+    assert comparable(fast) == comparable(real) == comparable(slow)
+    assert fast[0]["boot"] != real[0]["boot"]
+
+
+class _Slow:
+    calls = 0
+
+
+def _slow_writes(monkeypatch: pytest.MonkeyPatch) -> _Slow:
+    from edge.sinks.jsonl import JsonlSink
+
+    plain, slow = JsonlSink.write, _Slow()
+
+    def write(self: Any, record: Any, pts_ns: int) -> None:
+        slow.calls += 1
+        time.sleep(0.15)  # the consumer under test is slow; nothing is timed
+        plain(self, record, pts_ns)
+
+    monkeypatch.setattr(JsonlSink, "write", write)
+    return slow
+
+
+# ------------------------------------------------------------------------------------------------ bad input
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmrphys:")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_no_camera_and_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run"]) == 2
+    assert "--rgb" in last_line(capsys)
+    assert main(["run", "--thermal", "synthetic:"]) == 2
+    assert "--rgb" in last_line(capsys)
+    code, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{tmp_path / 'none.mp4'}")
+    assert (code, records) == (3, [])
+    assert "none.mp4" in last_line(capsys)
+
+
+def test_a_truncated_video_keeps_its_records_and_ends_with_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_video(tmp_path / "a.mp4", photograph(8.0), front=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    code, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{path}")
+    assert code == 3
+    assert_sound(records)
+    assert len(numerics(records)) >= 2
+    assert [event["code"] for event in of_kind(records, "event")][-1] == "input_broken"
+    assert of_kind(records, "status")[-1]["state"] == "offline"
+    assert "a.mp4" in last_line(capsys)
+
+
+def test_five_frames_a_second_are_too_few(tmp_path: Path) -> None:
+    images = photograph(14.0)[::6]
+    path = write_video(tmp_path / "slow.mp4", images, rate=5)
+    code, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{path}")
+    assert code == 0
+    looks = [record["hr"] for record in numerics(records)]
+    assert all(rate["value"] is None for rate in looks)
+    assert looks[-1]["state"] == "lost"
+    assert "low_fps" in looks[-1]["why"]
+
+
+def test_a_camera_pulled_out_ends_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, records = run(tmp_path / "out.jsonl", "--rgb", "synthetic:?seconds=12&stop_at_s=6&seed=1")
+    assert code == 3
+    assert len(numerics(records)) >= 5
+    assert of_kind(records, "event")[-1]["code"] == "input_broken"
+    assert last_line(capsys)
+
+
+def test_a_lost_thermal_camera_takes_only_rr(tmp_path: Path) -> None:
+    uri = "synthetic:?hr=72&rr=15&seconds=27&seed=1&width=480&height=360"
+    _, records = run(tmp_path / "out.jsonl", "--rgb", f"{uri}&thermal_stop_at_s=23")
+    by_time = {record["pts_ns"] / 1e9: record for record in numerics(records)}
+    assert by_time[22.0]["rr"]["state"] == "ok"
+    assert by_time[26.0]["rr"]["state"] == "thermal_lost"
+    assert {by_time[float(second)]["hr"]["state"] for second in range(22, 27)} == {"ok"}
+
+
+def test_a_changed_byte_in_the_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(default_bundle_dir(), bundle)
+    graph = bundle / "window.cpu-fp32.onnx"
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    code, records = run(tmp_path / "out.jsonl", "--rgb", "synthetic:?seconds=2", "--bundle", str(bundle))
+    assert (code, records) == (4, [])
+    assert "window.cpu-fp32.onnx" in last_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--rgb", "synthetic:?secnods=70"], "did you mean 'seconds'"),
+        (["--rgb", "vidio:x.mp4"], "did you mean 'video'"),
+        (["--rgb", "lepton:/dev/video2"], "not built yet"),
+        (["--rgb", "synthetic:?seed=1", "--thermal", "synthetic:?seed=2"], "different scenes"),
+        (["--rgb", "synthetic:", "--sink", "web:127.0.0.1:8080"], "not built yet"),
+        (["--rgb", "synthetic:", "--sink", "mqtt://broker.example/ward"], "plaintext"),
+    ],
+)
+def test_wrong_words_are_one_line_and_exit_2(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *words]) == 2
+    assert says in last_line(capsys)
+
+
+def test_a_serial_port_that_never_comes_is_told_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = tmp_path / "ttyUSB0"
+    code, records = run(
+        tmp_path / "out.jsonl", "--rgb", "synthetic:?seconds=3", "--thermal", "none", "--sink", f"serial:{port}"
+    )
+    assert code == 5
+    assert len(numerics(records)) == 3  # the other sink got everything
+    assert "not delivered" in last_line(capsys)
+
+
+# ------------------------------------------------------------------------------------------------ ends
+
+
+def test_seconds_end_the_run(tmp_path: Path) -> None:
+    code, records = run(tmp_path / "out.jsonl", "--rgb", "synthetic:?seconds=30", "--thermal", "none", "--seconds", "3")
+    assert code == 0
+    assert len(numerics(records)) == 3
+
+
+def test_check_opens_everything_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["run", "--rgb", "synthetic:?seconds=3", "--sink", f"jsonl:{out}", "--check"]) == 0
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("rgb:", "thermal:", "bundle:", "runtime:", "sink:"))
+    assert out.read_text() == ""
+
+
+def test_a_json_summary_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "--rgb", "synthetic:?seconds=3", "--thermal", "none", "--speed", "max", "--json"]
+    assert main(words) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["looks"] == 3
+    assert summary["hr"]["states"] == {"starting": 3}
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """The program as its own process, at the pace of the scene."""
+    return subprocess.Popen([sys.executable, "-m", "edge", "run", *words], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "out.jsonl"
+    process = start("--rgb", "synthetic:?seconds=600", "--sink", f"jsonl:{out}")
+    until(lambda: out.exists() and '"numerics"' in out.read_text(), "a record")
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert_sound(records)
+    assert (records[-1]["kind"], records[-1]["state"], records[-1]["reason"]) == ("status", "offline", "stopped")
+
+
+def test_a_run_without_a_broker_starts_and_delivers_when_one_comes(
+    make_broker: Callable[..., Mosquitto], listen: Callable[..., Listener], tmp_path: Path
+) -> None:
+    broker, out = make_broker(), tmp_path / "out.jsonl"
+    process = start(
+        "--rgb", "synthetic:?seconds=9", "--thermal", "none", "--device-id", "kit-7",
+        "--sink", f"mqtt://127.0.0.1:{broker.port}/ward", "--sink", f"jsonl:{out}",
+    )  # fmt: skip
+    until(lambda: out.exists() and out.read_text().count('"numerics"') >= 2, "two records without a broker")
+    ears = listen(broker.start().port)
+    assert process.wait(60) == 0
+    until(lambda: [one.payload for one in ears.on("/status")][-1:] == ["offline"], "the end")
+    sent = [record["seq"] for record in numerics(json.loads(line) for line in out.read_text().splitlines())]
+    heard = ears.seqs("/main/numerics") + ears.seqs("/main/history")
+    assert len(sent) == 9
+    assert sorted(set(heard)) == sent
+    assert not any(one.retain for one in ears.all() if one.topic.endswith(("numerics", "wave/pleth", "event")))
+
+
+@pytest.fixture
+def no_threads_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive(), f"{thread.name} was left behind"
+
+
+@pytest.mark.usefixtures("no_threads_left")
+def test_no_thread_outlives_a_run(tmp_path: Path) -> None:
+    run(tmp_path / "out.jsonl", "--rgb", "synthetic:?seconds=2")

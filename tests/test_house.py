@@ -1,0 +1,77 @@
+"""What is promised about the repository itself: its commands, its pins, its package data, its documents."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("edge", "export", "training", "calibration")
+FOLDERS = (*PACKAGES, "tests", "docker")
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / folder / "README.md" for folder in FOLDERS)]
+
+
+def _lines(pattern: str, path: Path) -> list[str]:
+    return re.findall(pattern, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def _requirements() -> list[Requirement]:
+    """Every package that pyproject.toml asks for, but for itself and for what only a Jetson has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for name, lines in project["optional-dependencies"].items() if name != "tensorrt" for line in lines]
+    found = [Requirement(line) for line in (*project["dependencies"], *extras)]
+    return [requirement for requirement in found if requirement.name != project["name"]]
+
+
+def test_the_readme_shows_the_command_that_make_demo_runs() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    dry_run = ["make", "-n", "demo"]
+    printed = subprocess.run(dry_run, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    command = printed.stdout.splitlines()[-1].removeprefix(".venv/bin/")
+    assert command.startswith("mmrphys run ")
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+
+
+def _applying(lines: Iterable[Requirement], python: str) -> list[Requirement]:
+    target = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux", "extra": ""}
+    return [line for line in lines if line.marker is None or line.marker.evaluate(target)]
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_every_requirement_is_pinned_once_within_its_bounds(python: str) -> None:
+    pins = _applying(map(Requirement, _lines(r"^[^#\n].*$", ROOT / "constraints.txt")), python)
+    versions = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
+    assert len(versions) == len(pins)
+    for requirement in _applying(_requirements(), python):
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
+
+
+def test_the_wheel_carries_every_file_of_the_packages(tmp_path: Path) -> None:
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling comes with the dev extra")
+    path = next(iter(wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])))
+    here = {str(f.relative_to(ROOT)) for package in PACKAGES for f in (ROOT / package).rglob("*") if f.is_file()}
+    wanted = {name for name in here if "__pycache__" not in name}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= wanted
+    assert wanted <= set(zipfile.ZipFile(path).namelist())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_name_files_that_exist(document: Path) -> None:
+    links = _lines(r"\]\((?!https?:|#)([^)#]+)\)", document)
+    named = _lines(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", document)
+    places = [*(document.parent / link for link in links), *(ROOT / name for name in named)]
+    assert [str(place) for place in places if not place.exists()] == []

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from training.model import BRANCHES, Mmrphys, ModelSpec, layer_sides
+
+# parameters without attention, as published for each layout
+PARAMETERS = {("EF", 3): 87_600, ("EF", 1): 86_304, ("EF", 4): 88_248, ("NF", 4): 86_736}
+
+
+@pytest.mark.parametrize(("task", "size"), BRANCHES)
+def test_every_branch_ends_with_one_pixel(task: str, size: int) -> None:
+    assert layer_sides(BRANCHES[task, size], size)[-1] == 1
+
+
+@pytest.mark.parametrize("size", [9, 36, 72])
+@pytest.mark.parametrize(("fusion", "channels"), PARAMETERS)
+def test_parameters_are_as_many_as_published(size: int, fusion: str, channels: int) -> None:
+    model = Mmrphys(ModelSpec(size, fusion, channels))
+    assert sum(weight.numel() for weight in model.parameters()) == PARAMETERS[fusion, channels]
+
+
+@pytest.mark.parametrize("tasks", [("bvp",), ("rsp",), ("bvp", "rsp")])
+def test_a_model_gives_the_tasks_it_has(tasks: tuple[str, ...]) -> None:
+    waves = Mmrphys(ModelSpec(9, "EF", 3, tasks)).eval()(255 * torch.rand(2, 3, 25, 9, 9))
+    assert {task: wave.shape for task, wave in waves.items()} == dict.fromkeys(tasks, (2, 24))
+
+
+def test_without_fusion_each_branch_sees_its_own_modality() -> None:
+    model = Mmrphys(ModelSpec(9, "NF", 4)).eval()
+    clip = 255 * torch.rand(1, 4, 25, 9, 9)
+    other_thermal, other_rgb = clip.clone(), clip.clone()
+    other_thermal[:, 3] = 30 + torch.rand(1, 25, 9, 9)
+    other_rgb[:, :3] = 255 * torch.rand(1, 3, 25, 9, 9)
+    with torch.inference_mode():
+        waves, thermal_changed, rgb_changed = (model(x) for x in (clip, other_thermal, other_rgb))
+    torch.testing.assert_close(waves["bvp"], thermal_changed["bvp"])
+    torch.testing.assert_close(waves["rsp"], rgb_changed["rsp"])
+    assert not torch.allclose(waves["rsp"], thermal_changed["rsp"])
+    assert not torch.allclose(waves["bvp"], rgb_changed["bvp"])
+
+
+@pytest.mark.parametrize(("channels", "taken"), [(3, slice(0, 3)), (1, slice(3, 4))])
+def test_a_four_channel_clip_may_be_handed_to_any_model(channels: int, taken: slice) -> None:
+    model = Mmrphys(ModelSpec(9, "EF", channels)).eval()
+    clip = 255 * torch.rand(1, 4, 25, 9, 9)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(clip), model(clip[:, taken]))
+
+
+def test_the_scale_of_the_input_does_not_matter_far_above_epsilon_and_its_offset_never() -> None:
+    model = Mmrphys(ModelSpec(9, "EF", 1)).eval()
+    clip = 255 * torch.rand(1, 1, 25, 9, 9, dtype=torch.float64)
+    model = model.double()
+    with torch.inference_mode():
+        wave, moved, scaled = (model(x)["bvp"] for x in (clip, clip + 40.0, 2.0 * clip))
+    torch.testing.assert_close(wave, moved)
+    torch.testing.assert_close(wave, scaled, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ((1, 3, 25, 8, 9), "9, 9"),
+        ((3, 25, 9, 9), "B, C, F"),
+        ((1, 2, 25, 9, 9), "3 channels"),
+        ((1, 3, 26, 9, 9), "multiple of 4"),
+    ],
+)
+def test_a_clip_that_does_not_fit_is_refused(shape: tuple[int, ...], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Mmrphys(ModelSpec(9, "EF", 3))(torch.zeros(shape))
+
+
+def test_a_length_that_is_no_multiple_of_4_is_fine_without_rsp() -> None:
+    assert Mmrphys(ModelSpec(9, "EF", 3, ("bvp",)))(255 * torch.rand(1, 3, 24, 9, 9))["bvp"].shape == (1, 23)
+
+
+@pytest.mark.parametrize(
+    ("size", "fusion", "channels", "tasks"),
+    [
+        (10, "EF", 3, ("bvp",)),
+        (9, "LF", 4, ("bvp",)),
+        (9, "NF", 3, ("bvp",)),
+        (9, "EF", 2, ("bvp",)),
+        (9, "EF", 3, ()),
+        (9, "EF", 3, ("rsp", "bvp")),
+    ],
+)
+def test_a_specification_outside_the_tables_is_refused(
+    size: int, fusion: str, channels: int, tasks: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValueError, match="seen"):
+        ModelSpec(size, fusion, channels, tasks)
