@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -25,7 +26,7 @@ def _command() -> str | None:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)  # a KeyboardInterrupt that passes an exec would turn into death by SIGINT, even when caught
+    os._exit(0)  # nothing is open yet, and an exception that strikes in a callback of the import system would be lost
 
 
 if __name__ == "__main__":

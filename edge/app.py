@@ -132,7 +132,7 @@ class _Run:
             self._wait_for_links()
             found = self._found()
         if as_json:
-            print(json.dumps(found))  # noqa: T201 - the answer that --json asks for
+            print(json.dumps(found), flush=True)  # noqa: T201 - the answer that --json asks for
         else:
             print("\n".join(_lines_from_found(found)), file=sys.stderr)  # noqa: T201 - the report that --check asks for
         return self._code()
@@ -146,7 +146,7 @@ class _Run:
             opened.pop_all()
             self._frames_to_records()
         if as_json:
-            print(json.dumps(self._summary.as_dict()))  # noqa: T201 - the answer that --json asks for
+            print(json.dumps(self._summary.as_dict()), flush=True)  # noqa: T201 - the answer that --json asks for
         return self._code()
 
     @contextmanager

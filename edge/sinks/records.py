@@ -42,11 +42,10 @@ NOTICE = "research use, not a medical device"
 
 Severity = Literal["info", "notice", "warning"]
 WaveName = Literal["pleth", "resp"]
-EventCode = Literal["hr_state", "rr_state", "mode", "input_ended", "input_broken", "runtime_fault"]
+EventCode = Literal["hr_state", "rr_state", "input_ended", "input_broken", "runtime_fault"]
 EVENTS: dict[EventCode, str] = {
     "hr_state": "the state of HR changed",
     "rr_state": "the state of RR changed",
-    "mode": "inference changed between exact and stream",
     "input_ended": "a camera came to its regular end",
     "input_broken": "a camera broke or its file ended early",
     "runtime_fault": "inference failed",

@@ -28,6 +28,8 @@ from edge.sinks.records import comparable, json_schema
 from edge.vitals import VALUE_STATES
 
 FPS = 30.0
+SMALL = "width=480&height=360"
+"""Scenes that are quick to draw; the face is 130 px wide."""
 Images = list[npt.NDArray[np.uint8]]
 
 
@@ -62,17 +64,25 @@ def picture(seed: int = 7, width: int = 480, height: int = 360) -> npt.NDArray[n
     return frame
 
 
-def photograph(seconds: float, *, sway: float = 0.0, rate_per_min: float = 72.0, noise: float = 2.0) -> Images:
+def photograph(seconds: float, *, sway: float = 0.0, rate_per_min: float = 72.0, fps: float = FPS) -> Images:
     """A still picture before a noisy sensor, moved rhythmically by ``sway`` of its height, mostly downwards."""
-    rng, still = np.random.default_rng(1), picture().astype(np.float32)
+    return moved_still(picture(), seconds, sway=sway, rate_per_min=rate_per_min, fps=fps)
+
+
+def moved_still(
+    still: npt.NDArray[np.uint8], seconds: float, *, sway: float, rate_per_min: float, fps: float = FPS
+) -> Images:
+    """A noisy video of a moved picture. Each frame has its own cut of one field of noise."""
     height, width = still.shape[:2]
+    rng = np.random.default_rng(1)
+    field = rng.normal(0.0, 2.0, (2 * height, 2 * width, 3)).astype(np.float32)
     out = []
-    for k in range(round(seconds * FPS)):
-        move = sway * height * np.sin(2 * np.pi * rate_per_min / 60 * k / FPS)
+    for k in range(round(seconds * fps)):
+        move = sway * height * np.sin(2 * np.pi * rate_per_min / 60 * k / fps)
         shift = np.array([[1, 0, 0.4 * move], [0, 1, move]], np.float32)
-        moved = cv2.warpAffine(still, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        grain = noise * rng.standard_normal(still.shape, np.float32)
-        out.append(np.clip(np.rint(moved + grain), 0, 255).astype(np.uint8))
+        moved = cv2.warpAffine(still.astype(np.float32), shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        y, x = rng.integers(0, (height, width))
+        out.append(np.clip(np.rint(moved + field[y : y + height, x : x + width]), 0, 255).astype(np.uint8))
     return out
 
 
@@ -91,7 +101,7 @@ def test_the_real_clip_shows_its_pulse_and_no_breathing(shared_dir: Path, tmp_pa
 
 
 def test_the_scene_is_measured_with_both_cameras(tmp_path: Path) -> None:
-    code, records = run(tmp_path / "out.jsonl", "--rgb", "synthetic:?hr=72&rr=15&seconds=36&seed=1")
+    code, records = run(tmp_path / "out.jsonl", "--rgb", f"synthetic:?hr=72&rr=15&seconds=28&seed=1&{SMALL}")
     assert code == 0
     assert_sound(records)
     last = numerics(records)[-1]
@@ -107,7 +117,9 @@ def test_the_scene_is_measured_with_both_cameras(tmp_path: Path) -> None:
 
 
 def test_waves_are_gapless_blocks_on_the_grid_while_a_pulse_is_shown(tmp_path: Path) -> None:
-    _, records = run(tmp_path / "out.jsonl", "--rgb", "synthetic:?hr=80&seconds=20&seed=3", "--thermal", "none")
+    _, records = run(
+        tmp_path / "out.jsonl", "--rgb", f"synthetic:?hr=80&seconds=19&seed=3&{SMALL}", "--thermal", "none"
+    )
     blocks = [record for record in of_kind(records, "wave") if record["wave"] == "pleth"]
     assert len(blocks) >= 8
     ends = [block["t0_ns"] + len(block["samples"]) / block["fs"] * 1e9 for block in blocks]
@@ -137,21 +149,15 @@ def test_a_photograph_has_no_pulse(tmp_path: Path, sway: float, name: str, codec
 
 
 def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats(tmp_path: Path) -> None:
-    uri = "synthetic:?face=photo&nod=0.012&nod_hz=0.25&seconds=27&seed=3&width=480&height=360"
+    uri = f"synthetic:?face=photo&nod=0.012&nod_hz=0.25&seconds=27&seed=3&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
     assert all(record["hr"]["value"] is None for record in numerics(records))
     assert all(record["rr"]["state"] != "ok" for record in numerics(records))
 
 
 def test_the_real_face_as_a_photograph_has_no_pulse(shared_dir: Path, tmp_path: Path) -> None:
-    capture = cv2.VideoCapture(str(shared_dir / "data/face.mp4"))
-    still = capture.read()[1][:, :, ::-1].astype(np.float32)
-    rng = np.random.default_rng(2)
-    images = []
-    for k in range(420):
-        shift = np.array([[1, 0, 0], [0, 1, 4.0 * np.sin(2 * np.pi * 1.2 * k / FPS)]], np.float32)
-        moved = cv2.warpAffine(still, shift, still.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
-        images.append(np.clip(moved + 2.0 * rng.standard_normal(still.shape, np.float32), 0, 255).astype(np.uint8))
+    still = cv2.VideoCapture(str(shared_dir / "data/face.mp4")).read()[1][::2, ::2, ::-1]
+    images = moved_still(np.ascontiguousarray(still), 14.0, sway=0.01, rate_per_min=72.0)
     path = write_video(tmp_path / "photo.mp4", images)
     _, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{path}")
     assert len(numerics(records)) >= 13
@@ -160,7 +166,9 @@ def test_the_real_face_as_a_photograph_has_no_pulse(shared_dir: Path, tmp_path: 
 
 @pytest.mark.parametrize("query", ["face=photo&nod=0.015&nod_hz=1.3", "face=photo&nuisance=0.6", "face=none"])
 def test_a_scene_without_life_has_no_pulse(tmp_path: Path, query: str) -> None:
-    code, records = run(tmp_path / "out.jsonl", "--rgb", f"synthetic:?seconds=16&seed=5&{query}", "--thermal", "none")
+    code, records = run(
+        tmp_path / "out.jsonl", "--rgb", f"synthetic:?seconds=14&seed=5&{query}&{SMALL}", "--thermal", "none"
+    )
     assert code == 0
     assert all(record["hr"]["value"] is None for record in numerics(records))
     if query == "face=none":
@@ -175,7 +183,7 @@ def test_a_wall_is_no_face(tmp_path: Path) -> None:
 
 
 def test_a_frozen_picture_is_stale_and_loses_its_value_within_two_seconds(tmp_path: Path) -> None:
-    uri = "synthetic:?hr=72&seconds=18&seed=1&freeze_at_s=12&freeze_s=6"
+    uri = f"synthetic:?hr=72&seconds=18&seed=1&freeze_at_s=12&freeze_s=6&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri, "--thermal", "none")
     by_time = {record["pts_ns"] / 1e9: record["hr"] for record in numerics(records)}
     assert by_time[12.0]["state"] == "ok"
@@ -185,20 +193,20 @@ def test_a_frozen_picture_is_stale_and_loses_its_value_within_two_seconds(tmp_pa
 
 
 def test_a_face_that_leaves_is_a_state_and_comes_back(tmp_path: Path) -> None:
-    uri = "synthetic:?hr=72&seconds=30&seed=1&leave_at_s=11&leave_s=6"
+    uri = f"synthetic:?hr=72&seconds=28&seed=1&leave_at_s=11&leave_s=4&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
     by_time = {record["pts_ns"] / 1e9: record["hr"] for record in numerics(records)}
     assert by_time[10.0]["state"] == "ok"
-    assert {by_time[float(t)]["state"] for t in range(14, 17)} == {"no_face"}
-    assert all(by_time[float(t)]["value"] is None for t in range(14, 23))
-    assert by_time[29.0]["state"] == "ok"
+    assert {by_time[float(t)]["state"] for t in (14, 15)} == {"no_face"}
+    assert all(by_time[float(t)]["value"] is None for t in range(14, 22))
+    assert by_time[27.0]["state"] == "ok"
 
 
 # ------------------------------------------------------------------------------------------------ any speed
 
 
 def test_speed_and_slow_consumers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("--rgb", "synthetic:?hr=66&seconds=9&seed=2&drop=0.02&jitter_ms=3", "--device-id", "kit-1")
+    words = ("--rgb", f"synthetic:?hr=66&seconds=8&seed=2&drop=0.02&jitter_ms=3&{SMALL}", "--device-id", "kit-1")
     _, fast = run(tmp_path / "fast.jsonl", *words)
     _, real = run(tmp_path / "real.jsonl", *words, speed="realtime")
     write = _slow_writes(monkeypatch)
@@ -261,8 +269,7 @@ def test_a_truncated_video_keeps_its_records_and_ends_with_3(
 
 
 def test_five_frames_a_second_are_too_few(tmp_path: Path) -> None:
-    images = photograph(14.0)[::6]
-    path = write_video(tmp_path / "slow.mp4", images, rate=5)
+    path = write_video(tmp_path / "slow.mp4", photograph(14.0, fps=5.0), rate=5)
     code, records = run(tmp_path / "out.jsonl", "--rgb", f"video:{path}")
     assert code == 0
     looks = [record["hr"] for record in numerics(records)]
@@ -280,7 +287,7 @@ def test_a_camera_pulled_out_ends_in_order(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_lost_thermal_camera_takes_only_rr(tmp_path: Path) -> None:
-    uri = "synthetic:?hr=72&rr=15&seconds=27&seed=1&width=480&height=360"
+    uri = f"synthetic:?hr=72&rr=15&seconds=27&seed=1&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", f"{uri}&thermal_stop_at_s=23")
     by_time = {record["pts_ns"] / 1e9: record for record in numerics(records)}
     assert by_time[22.0]["rr"]["state"] == "ok"
@@ -375,7 +382,7 @@ def test_a_run_without_a_broker_starts_and_delivers_when_one_comes(
 ) -> None:
     broker, out = make_broker(), tmp_path / "out.jsonl"
     process = start(
-        "--rgb", "synthetic:?seconds=9", "--thermal", "none", "--device-id", "kit-7",
+        "--rgb", f"synthetic:?seconds=7&{SMALL}", "--thermal", "none", "--device-id", "kit-7",
         "--sink", f"mqtt://127.0.0.1:{broker.port}/ward", "--sink", f"jsonl:{out}",
     )  # fmt: skip
     until(lambda: out.exists() and out.read_text().count('"numerics"') >= 2, "two records without a broker")
@@ -384,7 +391,7 @@ def test_a_run_without_a_broker_starts_and_delivers_when_one_comes(
     until(lambda: [one.payload for one in ears.on("/status")][-1:] == ["offline"], "the end")
     sent = [record["seq"] for record in numerics(json.loads(line) for line in out.read_text().splitlines())]
     heard = ears.seqs("/main/numerics") + ears.seqs("/main/history")
-    assert len(sent) == 9
+    assert len(sent) == 7
     assert sorted(set(heard)) == sent
     assert not any(one.retain for one in ears.all() if one.topic.endswith(("numerics", "wave/pleth", "event")))
 
