@@ -102,6 +102,7 @@ class Pipeline:
         self._thermal_cells: tuple[int, npt.NDArray[np.float32]] | None = None
         self._last_look_ns: int | None = None
         self._shutter_ns: int | None = None
+        self._moved_ns: int | None = None  # when the face jumped to another place
         self._faults = 0
         self._windows = 0
 
@@ -166,6 +167,7 @@ class Pipeline:
             self._track = self._grid = None
             return
         if track.moved or self._grid is None:
+            self._moved_ns = None if self._track is None else pair.rgb.pts_ns
             self._begin(pair.rgb.pts_ns)
         self._track, self._number = track, track.person
         region = square_enlarged(track.box, pair.rgb.image.shape)
@@ -286,5 +288,10 @@ class Pipeline:
     def _poor_input(self, track: FaceTrack, t_ns: int) -> Situation:
         rate = self._intakes["rgb"].rate_at(t_ns)
         broken = self._limits.broken_by(rate) if rate else ()
-        small = Situation(None, ("face_small",) if track.side_px < _MIN_FACE_PX else ())
-        return first_named(Situation("lost", broken), small) if broken else small
+        window_ns = self._bundle.frames * _S / self._bundle.fps
+        found = {
+            "face_small": track.side_px < _MIN_FACE_PX,
+            "face_moved": self._moved_ns is not None and t_ns - self._moved_ns < window_ns,
+        }
+        seen = Situation(None, tuple(code for code, holds in found.items() if holds))
+        return first_named(Situation("lost", broken), seen) if broken else seen

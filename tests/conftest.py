@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from fakes.broker import Listener, Mosquitto, has_mosquitto
+from hypothesis import settings
+
+settings.register_profile("mmrphys", deadline=None)  # speed is printed by benchmarks, never asserted
+settings.load_profile("mmrphys")
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edge.clips.frame_rate import RateMeter, StreamRate
-from edge.frames import FrameKind
+from edge.clips.frame_rate import RateMeter
 
 __all__ = [
     "RGB_LIMITS",
@@ -216,11 +215,6 @@ class PairGrid:
         self._rgb_waiting.extend(samples)
         self._thermal_waiting.extend(self._thermal_samples(self._thermal, pts_ns, rgb, thermal))
         return self._joined()
-
-    def rate(self, kind: FrameKind) -> StreamRate | None:
-        """The real rate of a stream over its last 2 s, None while unknown."""
-        stream = self._rgb if kind == "rgb" else self._thermal
-        return stream.meter.rate if stream else None
 
     def _thermal_samples(
         self, stream: Resampler, pts_ns: int, rgb: Cells, thermal: tuple[int, Cells] | None

@@ -23,12 +23,13 @@ HR_PER_MIN = 72.0
 
 
 class KnownFace:
-    """A detector that always sees one face at ``FACE``, or none while ``away``."""
+    """A detector that always sees one face at ``place``, or none while ``away``."""
 
     away = False
+    place = FACE
 
     def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
-        return [] if self.away or not rgb.any() else [Detection(FACE, 10.0)]
+        return [] if self.away or not rgb.any() else [Detection(self.place, 10.0)]
 
 
 class GreenRuntime:
@@ -168,6 +169,16 @@ def test_a_face_that_leaves_takes_value_and_window() -> None:
     bench.feed(rgb_frames(3, start_s=14.0))
     assert bench.vitals[-1].hr.state == "starting"
     assert bench.vitals[-1].person == 1
+
+
+def test_a_face_that_jumps_starts_over_and_says_so() -> None:
+    bench = Bench().feed(rgb_frames(10))
+    bench.face.place = Box(60.0, 60.0, 70.0, 70.0)
+    bench.feed(rgb_frames(4, start_s=10.0))
+    assert bench.vitals[-1].hr.state == "starting"
+    assert "face_moved" in bench.vitals[-1].hr.why
+    assert "face_small" in bench.vitals[-1].hr.why
+    assert bench.vitals[-1].person == 0
 
 
 def test_frozen_frames_are_stale() -> None:

@@ -139,10 +139,6 @@ def test_a_model_without_thermal_gets_three_channels_at_once() -> None:
     grid = PairGrid(GridClock(0, 30.0), thermal=False)
     out = [one for k in range(30) for one in grid.push(round(k * S / 30), cells(k, 3), None)]
     assert [one.data.shape for one in out] == [(3, 2, 2)] * 30
-    rate = grid.rate("rgb")
-    assert rate is not None
-    assert rate.fps == pytest.approx(30.0)
-    assert grid.rate("thermal") is None
 
 
 def test_waiting_frames_stay_bounded_whatever_thermal_does() -> None:
