@@ -29,7 +29,7 @@ from edge.intake import SILENT_S, Intake, Schedule
 from edge.person import Person
 from edge.runtimes import Runtime
 from edge.signals.state import Situation, first_named
-from edge.vitals import Mode, Signals, Vitals
+from edge.vitals import Mode, Signals, Vitals, codes_that_hold
 
 __all__ = ["Counts", "Options", "Output", "Pipeline", "WaveBlock"]
 
@@ -283,7 +283,7 @@ class Pipeline:
             return first_named(both, Situation("thermal_lost", ("thermal_gap",)))
         shut = self._shutter_ns is not None and t_ns - self._shutter_ns < _SHUTTER_S * _S
         why = {"thermal_gap": silent_s > SILENT_S and not shut, "ffc": shut}
-        return first_named(both, Situation(None, tuple(code for code, holds in why.items() if holds)))
+        return first_named(both, Situation(None, codes_that_hold(why)))
 
     def _poor_input(self, track: FaceTrack, t_ns: int) -> Situation:
         rate = self._intakes["rgb"].rate_at(t_ns)
@@ -293,5 +293,5 @@ class Pipeline:
             "face_small": track.side_px < _MIN_FACE_PX,
             "face_moved": self._moved_ns is not None and t_ns - self._moved_ns < window_ns,
         }
-        seen = Situation(None, tuple(code for code, holds in found.items() if holds))
+        seen = Situation(None, codes_that_hold(found))
         return first_named(Situation("lost", broken), seen) if broken else seen

@@ -6,6 +6,7 @@ And the rate bands, which live here once.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,7 @@ __all__ = [
     "State",
     "Truth",
     "Vitals",
+    "codes_that_hold",
 ]
 
 Mode = Literal["exact", "stream"]
@@ -103,6 +105,11 @@ REASONS: dict[str, Reason] = {
     "not_in_model": Reason("the bundle has no output for this rate", "use a bundle with this task"),
 }
 """Published reason codes. ``why`` holds keys of this table only."""
+
+
+def codes_that_hold(found: Mapping[str, bool]) -> tuple[str, ...]:
+    """The reason codes whose condition holds, in the order given."""
+    return tuple(code for code, holds in found.items() if holds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

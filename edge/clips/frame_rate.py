@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge.vitals import codes_that_hold
+
 __all__ = ["RateLimits", "RateMeter", "StreamRate"]
 
 NS_PER_S = 1_000_000_000
@@ -75,4 +77,4 @@ class RateLimits:
             "jitter": rate.jitter_ms > self.max_jitter_ms or rate.fps > self.max_fps,
             "gap": rate.max_gap_s > self.max_gap_s,
         }
-        return tuple(code for code, broken in found.items() if broken)
+        return codes_that_hold(found)

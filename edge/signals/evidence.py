@@ -15,12 +15,12 @@ from edge.signals.filters import Array, Spectrum, band_pass, spectrum
 from edge.signals.life import SharedPulse, shared_pulse
 from edge.signals.rates import Reading, fused, half_width_per_min, read_rate
 from edge.signals.references import nostril_breath, pos, skin_mean
-from edge.vitals import HR_BAND, RR_BAND, Band
+from edge.vitals import HR_BAND, RR_BAND, Band, codes_that_hold
 
 __all__ = ["Evidence", "breath_evidence", "pulse_evidence"]
 
 MIN_COHERENCE = 0.35
-"""Life needs this share of the cells' power at the rate to be common. Noise gives 1/30, a moved photograph 0.25."""
+"""Life needs this share of the cells' power at the rate to be common. Noise gives 1/30, a moved photograph < 0.3."""
 _WEIGHTS = (1.5, 1.0, 1.0)
 """Of network, POS and shared pulse in the spectrum that HR is read from."""
 _MIN_SUPPORT = 0.25
@@ -114,7 +114,7 @@ def breath_evidence(
     agree, edge = second > _MIN_SUPPORT, _at_edge(reading, RR_BAND)
     sqi = _mean_cue(_ramp(second, 0.2, 0.6), _ramp(reading.snr_db, -4.0, 5.0))
     found = {"motion": not still, "cues_disagree": not agree, "rate_out_of_band": edge}
-    why = tuple(code for code, holds in found.items() if holds)
+    why = codes_that_hold(found)
     return Evidence(reading.rate_per_min, reading.uncertainty_per_min, sqi, agree and not edge, why, window_s)
 
 
@@ -172,7 +172,7 @@ class _PulseCues:
             "cues_disagree": not self.agree,
             "not_alive": self.coherence < MIN_COHERENCE or not self.green_leads,
         }
-        return tuple(code for code, holds in found.items() if holds)
+        return codes_that_hold(found)
 
 
 def _pulse_cues(

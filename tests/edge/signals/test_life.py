@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from edge.cameras import camera_from_uri
+from edge.clips.crop import model_cells, square_enlarged
+from edge.faces import detector_by_name
 from edge.signals.evidence import MIN_COHERENCE
 from edge.signals.life import shared_pulse
 from edge.vitals import HR_BAND
@@ -61,6 +67,36 @@ def test_a_moved_picture_is_not_shared(dx: float, dy: float) -> None:
     moved = (picture + dx * sway * along_x + dy * sway * along_y)[:, :, 1:-1, 1:-1]
     cells = (moved + rng.normal(scale=0.1, size=moved.shape)).astype(np.float32)
     assert shared_pulse(cells, HR_BAND, FS).coherence_at(72) < MIN_COHERENCE
+
+
+def real_cells(shared_dir: Path, *, sway_px: float | None = None) -> np.ndarray:
+    """9x9 cells of the real clip, or of its first frame moved at 72 per minute before a noisy sensor."""
+    camera = camera_from_uri(f"video:{shared_dir / 'data/face.mp4'}", "rgb")
+    camera.open()
+    frames = [frame for _ in range(300) if (frame := camera.read()) is not None]
+    camera.close()
+    box = square_enlarged(detector_by_name("haar").detect(frames[0].image)[0].box, frames[0].image.shape)
+    if sway_px is None:
+        return np.stack([model_cells(frame, box, 9) for frame in frames])
+    rng = np.random.default_rng(5)
+    first = model_cells(frames[0], box, 9)
+    moved = [
+        model_cells(frames[0], replace(box, y=box.y + sway_px * move), 9) + rng.normal(0, 0.05, first.shape)
+        for move in beat(72).ravel()
+    ]
+    return np.stack(moved).astype(np.float32)
+
+
+def test_the_real_face_shares_its_pulse(shared_dir: Path) -> None:
+    shared = shared_pulse(real_cells(shared_dir), HR_BAND, FS)
+    assert shared.spectrum.per_min[shared.spectrum.power.argmax()] == pytest.approx(53, abs=3)
+    assert shared.coherence_at(53) > 0.85
+    assert shared.green_leads_at(53)
+
+
+@pytest.mark.parametrize("sway_px", [2.0, 8.0])
+def test_the_real_face_as_a_moved_photograph_does_not(shared_dir: Path, sway_px: float) -> None:
+    assert shared_pulse(real_cells(shared_dir, sway_px=sway_px), HR_BAND, FS).coherence_at(72) < 0.3
 
 
 def test_a_black_picture_gives_numbers() -> None:
