@@ -21,8 +21,6 @@ from edge.cameras.scene_view import View
 __all__ = ["Part", "RgbLayers", "RgbState", "Sprite", "ThermalLayers", "texels_for"]
 
 MIN_TEXELS = 100.0
-PSF_PX = 0.7
-"""Blur of the thermal optics, sigma in pixels of the thermal camera."""
 ROOM = Extent(-2.0, -0.5, 2.0, 1.5, 80.0)
 FLAGS = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
@@ -184,7 +182,7 @@ class ThermalLayers:
 
     def __init__(self, look: Look, params: SceneParams, pixels_per_side: float, sensor_pixels: float) -> None:
         texels, span = texels_for(pixels_per_side)
-        sigma = PSF_PX * texels / (pixels_per_side * sensor_pixels**0.5)
+        sigma = params.psf_px * texels / (pixels_per_side * sensor_pixels**0.5)
         drawings = {
             "torso": draw_warm_torso(look, params, _extent(TORSO, texels)),
             "head": draw_warm_head(look, params, _extent(HEAD, texels)),

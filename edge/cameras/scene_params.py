@@ -32,10 +32,11 @@ class SceneParams(msgspec.Struct, frozen=True, kw_only=True):
     reached in a straight line. ``variability`` scales the beat-to-beat and breath-to-breath changes around them.
     ``amplitude`` is the pulse in green on the forehead of light skin, peak to peak, as a share of the skin's
     brightness; ``breath_degc`` the swing at the nostrils, ``breath_motion`` scales how breath moves the body.
-    ``tone`` runs from 1 (lightest) to 6 (darkest). ``face_side`` is about the side of the face box as a share of the
-    scene's height, ``face_x`` and ``face_y`` its rest centre (see :class:`edge.cameras.scene.View`). ``face`` is
-    ``live``, ``photo`` (a picture of the subject: no pulse, no breath, no blink, room temperature) or ``none``. Times
-    are scene seconds, and an event with length 0 never happens.
+    ``psf_px`` is the blur of the thermal optics, sigma in pixels of the thermal camera. ``tone`` runs from 1 (lightest)
+    to 6 (darkest). ``face_side`` is about the side of the face box as a share of the scene's height, ``face_x`` and
+    ``face_y`` its rest centre (see :class:`edge.cameras.scene.View`). ``face`` is ``live``, ``photo`` (a picture of
+    the subject: no pulse, no breath, no blink, room temperature) or ``none``. Times are scene seconds, and an event
+    with length 0 never happens.
     """
 
     seconds: Annotated[float, Meta(gt=0.0, le=86400.0)] = 40.0
@@ -50,6 +51,7 @@ class SceneParams(msgspec.Struct, frozen=True, kw_only=True):
     breath_motion: Annotated[float, Meta(ge=0.0, le=5.0)] = 1.0
     tone: Annotated[float, Meta(ge=1.0, le=6.0)] = 3.0
     ambient_degc: Annotated[float, Meta(ge=0.0, le=45.0)] = 22.0
+    psf_px: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.7
     face: Literal["live", "photo", "none"] = "live"
     face_side: Annotated[float, Meta(ge=0.05, le=0.7)] = 0.42
     face_x: Annotated[float, Meta(ge=-1.0, le=1.0)] = 0.0

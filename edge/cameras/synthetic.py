@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Meta
 
 from edge.cameras import Camera
+from edge.cameras.codec import CodecName, codec_by_name
 from edge.cameras.scene import Scene, SceneParams, View
 from edge.cameras.scene_params import stream
 from edge.errors import InputError, UsageError
@@ -38,6 +39,7 @@ class SyntheticQuery(SceneParams, frozen=True, kw_only=True):
 
     ``offset_ms`` is when the first thermal frame is taken (the first RGB frame is at 0), ``jitter_ms`` the rms
     irregularity of both cameras' frames, ``drop`` and ``thermal_drop`` the share of frames that are lost.
+    ``codec`` is how the RGB camera compresses: ``quality`` (1..100) belongs to ``mjpeg``, ``kbit_s`` to ``h264``.
     ``parallax_px`` moves what the thermal camera sees, in RGB pixels; without it both cameras see the same rectangle.
     While a picture is frozen, identical frames keep coming with true stamps; ``black`` frames are those of a covered
     lens; ``stop_at_s`` pulls a camera out.
@@ -51,6 +53,9 @@ class SyntheticQuery(SceneParams, frozen=True, kw_only=True):
     thermal_height: Side = 120
     offset_ms: Annotated[float, Meta(ge=0.0, le=1000.0)] = 13.0
     jitter_ms: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
+    codec: CodecName = "raw"
+    quality: Annotated[int, Meta(ge=1, le=100)] = 90
+    kbit_s: Annotated[float, Meta(ge=10.0, le=100_000.0)] = 2000.0
     drop: Share = 0.0
     thermal_drop: Share = 0.0
     parallax_px: Annotated[float, Meta(ge=-1000.0, le=1000.0)] = 0.0
@@ -75,10 +80,13 @@ class SyntheticCamera:
         self.view = _view(query, kind)
         self._stamps_s, self._kept = _schedule(query, kind)
         self._next = len(self._kept)
+        self._codec = codec_by_name("raw", quality=query.quality, kbit_s=query.kbit_s, fps=query.fps)
 
     def open(self) -> None:
         """Start again at the first frame."""
+        query = self.query
         self._next = 0
+        self._codec = codec_by_name(query.codec, quality=query.quality, kbit_s=query.kbit_s, fps=query.fps)
 
     def read(self) -> Frame | None:
         """The next frame that was not dropped; None at the end of the scene (or when not open)."""
@@ -115,7 +123,7 @@ class SyntheticCamera:
         else:
             seen_s = query.freeze_at_s if _during(t_s, query.freeze_at_s, query.freeze_s) else t_s
             image = self.scene.render_rgb([seen_s], self.view)[0]
-        return Frame(image, pts_ns, "media", seq, "rgb")
+        return Frame(self._codec.pass_through(image), pts_ns, "media", seq, "rgb")
 
     def _thermal(self, t_s: float, pts_ns: int, seq: int) -> Frame:
         query = self.query
