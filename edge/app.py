@@ -22,6 +22,7 @@ from edge.cameras import Camera, camera_from_uri
 from edge.config import Kit
 from edge.errors import MmrphysError, UsageError
 from edge.faces import detector_by_name
+from edge.faces.track import FaceTracker
 from edge.frames import Frame
 from edge.load import DeviceLoad
 from edge.loop import Ended, SinkWorker, frames
@@ -112,7 +113,7 @@ class _Run:
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
         self._live = any(camera.live for camera in cameras)
         options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode)
-        self._pipeline = Pipeline(bundle, runtime, detector_by_name("haar"), options)
+        self._pipeline = Pipeline(bundle, runtime, FaceTracker(detector_by_name("haar")), options)
         self._workers = [SinkWorker(sink, wait=not self._live, stop=stop) for sink in sinks]
         self._factory = RecordFactory(kit.device_id)
         self._publisher = Publisher(

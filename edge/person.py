@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from edge.signals.references import CELLS
 from edge.signals.state import GateRules, RateTracker, Situation, first_named
 from edge.vitals import Estimate, Signals
 
-__all__ = ["Look", "Person"]
+__all__ = ["HR_WINDOW_S", "RR_WINDOW_S", "Look", "Person", "Subject"]
 
 HR_WINDOW_S = 10.0
 """The HR window grows from the model's own length to this."""
@@ -37,11 +38,31 @@ _FROZEN_S = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What one person shows at one tick: the estimates, and the newest piece of waveform (None where there is none)."""
+    """What one person shows at one tick: the estimates, and the newest piece of waveform (None where there is none).
+
+    ``evidence`` is what HR and RR were judged by, where there was any.
+    """
 
     hr: Estimate
     rr: Estimate
     waves: Signals | None
+    evidence: tuple[Evidence | None, Evidence | None] = (None, None)
+
+
+class Subject(Protocol):
+    """Whom the pipeline tells what its cameras see, and asks for looks: a :class:`Person`, or who records the calls."""
+
+    def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> None:
+        """The next model frame, and where the face stands."""
+
+    def infer(self, runtime: Runtime) -> bool:
+        """A run of the model is due; tells whether there was one."""
+
+    def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
+        """A look is due, under these situations."""
+
+    def forget(self) -> None:
+        """Another person or place."""
 
 
 class Person:
@@ -129,7 +150,8 @@ class Person:
         missing = Situation() if "bvp" in self._waves else Situation("lost", ("not_in_model",))
         pulse = self._hr.step(tick_ns, self._seen_ns, first_named(hr, stale, missing), self._evidence[0])
         breath = self._rr.step(tick_ns, self._seen_ns, first_named(rr, stale), self._evidence[1])
-        return Look(pulse, breath, self._new_waves(breathing=breath.state in ("ok", "low_quality")))
+        waves = self._new_waves(breathing=breath.state in ("ok", "low_quality"))
+        return Look(pulse, breath, waves, self._evidence)
 
     def _samples(self, longest_s: float) -> int:
         """How many of the newest samples to look at: those the model has seen in this segment, up to ``longest_s``."""

@@ -9,7 +9,7 @@ gives the same vitals at any speed. Looks (1 Hz) and model runs (every hop) are 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,12 +21,11 @@ from edge.clips.frame_rate import RateLimits
 from edge.clips.grid import RGB_LIMITS, GridClock, PairGrid, Resampler
 from edge.clips.pairing import Pairer
 from edge.errors import FaultError
-from edge.faces import Detector
 from edge.faces.motion import MotionMeter
-from edge.faces.track import FaceTrack, FaceTracker
+from edge.faces.track import FaceTrack, Tracker
 from edge.frames import Frame, FrameKind, FramePair
 from edge.intake import SILENT_S, Intake, Schedule
-from edge.person import Person
+from edge.person import Person, Subject
 from edge.runtimes import Runtime
 from edge.signals.state import Situation, first_named
 from edge.vitals import Mode, Signals, Vitals, codes_that_hold
@@ -82,14 +81,24 @@ class Counts:
 
 
 class Pipeline:
-    """Frames of one RGB and at most one thermal camera in, outputs in order of stream time out. Not thread-safe."""
+    """Frames of one RGB and at most one thermal camera in, outputs in order of stream time out. Not thread-safe.
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, detector: Detector, options: Options) -> None:
+    ``person`` makes the subject that is told what the cameras see, from the arguments of :class:`Person`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        tracker: Tracker,
+        options: Options,
+        person: Callable[..., Subject] = Person,
+    ) -> None:
         self._bundle, self._runtime, self._options = bundle, runtime, options
         self._has_channel = options.thermal or "thermal" in bundle.channels
         self._pairer = Pairer(round(options.pair_gate_ms * 1e6), options.thermal)
-        self._tracker = FaceTracker(detector)
-        self._person = Person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=options.hop_s)
+        self._tracker = tracker
+        self._person = person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=options.hop_s)
         kinds: tuple[FrameKind, ...] = ("rgb", "thermal") if options.thermal else ("rgb",)
         self._intakes: dict[FrameKind, Intake] = {kind: Intake() for kind in kinds}
         self._limits = RateLimits()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from edge.clips.crop import Box
 from edge.faces import Detection, Detector
 from edge.frames import Frame
 
-__all__ = ["FaceTrack", "FaceTracker", "TrackerConfig"]
+__all__ = ["FaceTrack", "FaceTracker", "Tracker", "TrackerConfig"]
 
 NS_PER_S = 1_000_000_000
 STILL_SHARE = 2e-4
@@ -67,6 +68,17 @@ class FaceTrack:
         return max(self.box.w, self.box.h)
 
 
+class Tracker(Protocol):
+    """Says where the face is in each RGB frame, in stamp order."""
+
+    @property
+    def detections(self) -> int:
+        """Runs of a detector since the start."""
+
+    def step(self, frame: Frame) -> FaceTrack | None:
+        """The face at this frame; None while there is none."""
+
+
 class FaceTracker:
     """``step`` it with every RGB frame in stamp order; the detector runs only when a look is due.
 
@@ -82,8 +94,12 @@ class FaceTracker:
         self._looked_ns: int | None = None
         self._shape: tuple[int, ...] = ()
         self._persons = 0
-        self.detections = 0
+        self._detections = 0
+
+    @property
+    def detections(self) -> int:
         """Runs of the detector since the start."""
+        return self._detections
 
     def step(self, frame: Frame) -> FaceTrack | None:
         """The face at this RGB frame; None while there is none (not found yet, or lost)."""
@@ -93,7 +109,7 @@ class FaceTracker:
             self._track = replace(self._track, box=self._glide.at(frame.pts_ns), moved=False)
         if self._is_due(frame.pts_ns):
             self._looked_ns = frame.pts_ns
-            self.detections += 1
+            self._detections += 1
             self._look(frame.pts_ns, self._detector.detect(frame.image.astype(np.uint8, copy=False)))
         return self._track
 

@@ -6,7 +6,8 @@ knows colour but averages all places, the shared pulse needs all places to agree
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,12 @@ __all__ = ["Evidence", "breath_evidence", "pulse_evidence"]
 
 MIN_COHERENCE = 0.35
 """Life needs this share of the cells' power at the rate to be common. Noise gives 1/30, a moved photograph < 0.3."""
-_WEIGHTS = (1.5, 1.0, 1.0)
-"""Of network, POS and shared pulse in the spectrum that HR is read from."""
+_NETWORK_WEIGHT = 1.5
+"""Of a network beside one of the runtime's own cues, in the spectrum that a rate is read from."""
 _MIN_SUPPORT = 0.25
 """A cue agrees with a rate when this share of its power stands at the rate and its harmonic."""
+_MIN_BREATH_SUPPORT = 0.45
+"""The same for breathing, where peak and harmonic span a third of the band and noise has a third of its power there."""
 _DARK, _BRIGHT = 30.0, 245.0
 """Mean grey levels of skin below and above which 8 bits hold too little of a pulse."""
 _LIGHT_RANGE = 0.15
@@ -33,8 +36,10 @@ _MOTION_RMS = 0.02
 """Displacement (share of the face side, RMS inside the band) from which motion is named as a reason."""
 _MOTION_AT_RATE = 0.004
 """Displacement amplitude at the rate from which the picture's motion alone could make it."""
-_NOD_AT_RATE = 0.006
+_NOD = 0.006
 """The same for breathing, which itself moves the head a little."""
+_NOD_NEAR_PER_MIN = 1.5
+"""Motion whose own rate is this near the rate read may be what the other cues show; other sway is not."""
 _MAX_SPREAD_PER_MIN = 10.0
 """Where network and published rate differ by more, the difference is no measure of uncertainty any more."""
 
@@ -43,7 +48,8 @@ _MAX_SPREAD_PER_MIN = 10.0
 class Evidence:
     """What one window says about one rate.
 
-    ``alive``: the cues that must agree do. ``sqi`` 0..1. ``why``: reason codes that speak against it.
+    ``alive``: the cues that must agree do. ``sqi`` 0..1. ``why``: reason codes that speak against it. ``by_cue`` is the
+    rate that each cue alone would read, by its name, None where it has no peak: nothing is decided by it.
     """
 
     rate_per_min: float | None
@@ -52,6 +58,7 @@ class Evidence:
     alive: bool
     why: tuple[str, ...]
     window_s: float
+    by_cue: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def pulse_evidence(
@@ -69,9 +76,12 @@ def pulse_evidence(
     skin = skin_mean(cells)
     network, colour = spectrum(bvp, HR_BAND, fs), spectrum(pos(skin, fs), HR_BAND, fs)
     shared = shared_pulse(cells, HR_BAND, fs)
-    reading = read_rate(fused([network, colour, shared.weighted], _WEIGHTS), HR_BAND, window_s, prior_per_min)
+    reading = read_rate(
+        fused([network, colour, shared.weighted], (_NETWORK_WEIGHT, 1.0, 1.0)), HR_BAND, window_s, prior_per_min
+    )
+    by_cue = _read_alone({"network": network, "pos": colour, "shared": shared.weighted}, HR_BAND, window_s)
     if reading is None:
-        return _nothing(window_s)
+        return _nothing(window_s, by_cue)
     cues = _pulse_cues(reading, network, colour, shared, _Moved.at(reading, motion, HR_BAND, fs))
     lit = () if (cues.alive and cues.agree) or _light_range(skin) < _LIGHT_RANGE else ("light_change",)
     return Evidence(
@@ -81,6 +91,7 @@ def pulse_evidence(
         cues.alive and not _at_edge(reading, HR_BAND),
         (*_exposure(skin), *lit, *cues.why, *(("rate_out_of_band",) if _at_edge(reading, HR_BAND) else ())),
         window_s,
+        by_cue,
     )
 
 
@@ -96,26 +107,36 @@ def breath_evidence(
 
     ``rsp`` ``[T]`` is the network's waveform, None where its modality is missing; ``thermal_cells`` ``[T, 9, 9]`` in
     degC, None without thermal; ``rgb_cells`` ``[T, 3, 9, 9]`` 0..255; ``motion`` ``[T, 2]`` displacement in shares of
-    the face side. A picture that nods shows the nod in every cue, thermal ones too: a head that moves at the rate is
-    named (``motion``), which keeps RR from ``ok``, and its motion and brightness count no more beside thermal.
+    the face side. Where there is a thermal cue the rate is read from thermal cues alone; motion and brightness, which
+    show every sway, only support it. A picture that nods shows the nod in every cue, thermal ones too: a head that
+    moves at that very rate is named (``motion``), which keeps RR from ``ok``, and supports nothing beside thermal.
     """
     window_s = len(motion) / fs
-    thermal: list[tuple[npt.NDArray[np.floating], float]] = [(rsp, 1.0)] if rsp is not None else []
-    thermal += [(nostril_breath(thermal_cells), 1.0)] if thermal_cells is not None else []
-    waves = [*thermal, (motion[:, 1], 0.5), (skin_mean(rgb_cells)[:, 1], 0.25)]
-    cues = [spectrum(wave, RR_BAND, fs) for wave, _ in waves]
-    reading = read_rate(fused(cues, [weight for _, weight in waves]), RR_BAND, window_s, prior_per_min)
+    warm: dict[str, tuple[npt.NDArray[np.floating], float]] = {}
+    warm |= {"network": (rsp, _NETWORK_WEIGHT)} if rsp is not None else {}
+    warm |= {"nostril": (nostril_breath(thermal_cells), 1.0)} if thermal_cells is not None else {}
+    seen = {"motion": (motion[:, 1], 1.0), "brightness": (skin_mean(rgb_cells)[:, 1], 0.5)}
+    cues = {name: spectrum(band_pass(wave, RR_BAND, fs), RR_BAND, fs) for name, (wave, _) in (warm | seen).items()}
+    read_from = warm or seen
+    spectra, weights = [cues[name] for name in read_from], [weight for _, weight in read_from.values()]
+    reading = read_rate(fused(spectra, weights), RR_BAND, window_s, prior_per_min)
+    by_cue = _read_alone(cues, RR_BAND, window_s)
     if reading is None:
-        return _nothing(window_s)
-    support = [_support(cue, reading.rate_per_min, window_s) for cue in cues]
-    still = _Moved.at(reading, motion, RR_BAND, fs).at_rate < _NOD_AT_RATE
-    warm, seen = support[: len(thermal)], support[len(thermal) :] if still or not thermal else []
-    second = min(sorted([*warm, *seen, 0.0, 0.0])[-2], max(warm, default=1.0))
-    agree, edge = second > _MIN_SUPPORT, _at_edge(reading, RR_BAND)
-    sqi = _mean_cue(_ramp(second, 0.2, 0.6), _ramp(reading.snr_db, -4.0, 5.0))
-    found = {"motion": not still, "cues_disagree": not agree, "rate_out_of_band": edge}
+        return _nothing(window_s, by_cue)
+    support = {name: _support(cue, reading.rate_per_min, window_s) for name, cue in cues.items()}
+    moved = _Moved.at(reading, motion, RR_BAND, fs)
+    nods = moved.at_rate >= _NOD and abs((by_cue["motion"] or 0.0) - reading.rate_per_min) < _NOD_NEAR_PER_MIN
+    counted = [support[name] for name in cues if name in warm or not (nods and warm)]
+    second = min(sorted([*counted, 0.0, 0.0])[-2], max((support[name] for name in warm), default=1.0))
+    agree, edge = second > _MIN_BREATH_SUPPORT, _at_edge(reading, RR_BAND)
+    sqi = _mean_cue(_ramp(second, 0.3, 0.65), _ramp(reading.snr_db, -4.0, 5.0))
+    found = {
+        "motion": nods or (not agree and moved.rms > _NOD),
+        "cues_disagree": not agree,
+        "rate_out_of_band": edge,
+    }
     why = codes_that_hold(found)
-    return Evidence(reading.rate_per_min, reading.uncertainty_per_min, sqi, agree and not edge, why, window_s)
+    return Evidence(reading.rate_per_min, reading.uncertainty_per_min, sqi, agree and not edge, why, window_s, by_cue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +213,13 @@ def _pulse_cues(
     )
 
 
-def _nothing(window_s: float) -> Evidence:
-    return Evidence(None, 0.0, 0.0, alive=False, why=("weak_signal",), window_s=window_s)
+def _nothing(window_s: float, by_cue: Mapping[str, float | None]) -> Evidence:
+    return Evidence(None, 0.0, 0.0, alive=False, why=("weak_signal",), window_s=window_s, by_cue=by_cue)
+
+
+def _read_alone(cues: Mapping[str, Spectrum], band: Band, window_s: float) -> dict[str, float | None]:
+    readings = {name: read_rate(cue, band, window_s) for name, cue in cues.items()}
+    return {name: reading.rate_per_min if reading else None for name, reading in readings.items()}
 
 
 def _support(cue: Spectrum, rate_per_min: float, window_s: float) -> float:

@@ -13,6 +13,7 @@ from edge.bundle import load_bundle
 from edge.clips.crop import Box
 from edge.errors import FaultError
 from edge.faces import Detection
+from edge.faces.track import FaceTracker
 from edge.frames import Frame
 from edge.pipeline import Options, Output, Pipeline, WaveBlock
 from edge.vitals import Vitals
@@ -79,7 +80,7 @@ class Bench:
     def __init__(self, *, thermal: bool = False, hop_s: float = 1.0) -> None:
         self.face, self.runtime = KnownFace(), GreenRuntime()
         options = Options("bed-1", thermal, hop_s=hop_s)
-        self.pipeline = Pipeline(load_bundle(None), self.runtime, self.face, options)
+        self.pipeline = Pipeline(load_bundle(None), self.runtime, FaceTracker(self.face), options)
         self.outputs: list[Output] = []
 
     def feed(self, frames: Iterable[Frame]) -> Bench:
