@@ -25,7 +25,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from training.model import BRANCHES, NORM_EPS, Block, BranchNet, Conv, Dropout, Layer, Mmrphys, ModelSpec, Upsample
+from training.model import NORM_EPS, Block, BranchNet, Conv, Dropout, Layer, Mmrphys, ModelSpec, Upsample
 
 __all__ = ["IR_VERSION", "OPSET", "Form", "onnx_from_model"]
 
@@ -60,7 +60,7 @@ def onnx_from_model(model: Mmrphys, frames: int, form: Form) -> onnx.ModelProto:
 def _weighted_layers(net: BranchNet, task: str, spec: ModelSpec) -> Iterator[tuple[Layer, Array | None]]:
     """The layers that act at inference, each with its kernel ``[out, in, 3, k, k]`` if it has one."""
     modules = [*net.features, *net.head, *net.final]
-    for layer, module in zip(BRANCHES[task, spec.size].layers, modules, strict=True):
+    for layer, module in zip(spec.branch(task).layers, modules, strict=True):
         if not isinstance(layer, Dropout):
             conv = module.get_submodule("conv") if isinstance(layer, Block) else module
             yield layer, conv.weight.detach().cpu().numpy() if isinstance(conv, nn.Conv3d) else None
@@ -145,7 +145,8 @@ def _conv3d(graph: _Graph, x: str, layer: Conv, kernel: Array) -> str:
         graph.constant(kernel),
         kernel_shape=list(kernel.shape[2:]),
         strides=[layer.time_stride, layer.stride, layer.stride],
-        pads=[1, layer.pad, layer.pad] * 2,
+        pads=[layer.time_dilation, layer.pad, layer.pad] * 2,
+        dilations=[layer.time_dilation, 1, 1],
     )
 
 
@@ -161,7 +162,8 @@ def _repeat_time(graph: _Graph, x: str, times: int) -> str:
 class _FastBranch:
     """``[B, C, T, S, S]`` -> ``[B, T]`` with Conv2d, frames outermost: ``x`` is ``[B, length, C, side, side]`` between.
 
-    Taps are numbered as in the kernel: output frame ``t`` adds tap ``j`` of input frame ``t * time_stride + j - 1``.
+    Taps are numbered as in the kernel: output frame ``t`` adds tap ``j`` of input frame
+    ``t * time_stride + (j - 1) * time_dilation``. Layers with a stride have no dilation.
     """
 
     def __init__(self, length: int, side: int) -> None:
@@ -189,15 +191,16 @@ class _FastBranch:
         return self._tanh_norm(graph, x, layer.out) if isinstance(layer, Block) else x
 
     def _shift(self, graph: _Graph, x: str, layer: Conv, kernel: Array) -> str:
-        """Stride 1: a zero frame at each end, all three taps of every frame, shifted sum."""
-        taps = self._conv2d(graph, _pad_time(graph, x, 1, 1), layer, _taps(kernel), self.length + 2)
-        return self._sum_of_taps(graph, taps, layer.out)
+        """Stride 1: zero frames at each end, all three taps of every frame, shifted sum."""
+        step = layer.time_dilation
+        taps = self._conv2d(graph, _pad_time(graph, x, step, step), layer, _taps(kernel), self.length + 2 * step)
+        return self._sum_of_taps(graph, taps, layer.out, step)
 
-    def _sum_of_taps(self, graph: _Graph, taps: str, out: int) -> str:
-        """``[B, length + 2, 3 * out, s, s]`` -> ``[B, length, out, s, s]``."""
+    def _sum_of_taps(self, graph: _Graph, taps: str, out: int, step: int = 1) -> str:
+        """``[B, length + 2 * step, 3 * out, s, s]`` -> ``[B, length, out, s, s]``."""
         total = ""
         for j in range(3):
-            tap = _cut_frames_maps(graph, taps, (j, j + self.length), (j * out, (j + 1) * out))
+            tap = _cut_frames_maps(graph, taps, (j * step, j * step + self.length), (j * out, (j + 1) * out))
             total = graph.add("Add", total, tap) if total else tap
         return total
 

@@ -62,6 +62,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     fusion: str
     channels: int
     tasks: tuple[str, ...]
+    reach: str = "short"
     fps: float
     frames: int
     input: InputContract = InputContract()
@@ -75,7 +76,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def spec(self) -> ModelSpec:
         """The model these weights fit; ValueError when there is none."""
-        return ModelSpec(size=self.size, fusion=self.fusion, channels=self.channels, tasks=self.tasks)
+        return ModelSpec(self.size, self.fusion, self.channels, self.tasks, self.reach)
 
 
 def versions() -> dict[str, str]:

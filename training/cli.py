@@ -1,16 +1,19 @@
-"""The command ``mmrphys train``. Importing it needs no torch."""
+"""The commands ``mmrphys train`` and ``mmrphys evaluate``. Importing this needs no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
 
+from edge.errors import UsageError
 from training.recipe import preset_from_toml, preset_with
 
-__all__ = ["train"]
+__all__ = ["evaluate", "train"]
+
+INTERRUPTED = 130
 
 
 def train(
@@ -39,6 +42,55 @@ def train(
         typer.echo(f"{folder / chosen.name}.safetensors")
         for rate, metrics in result.card.metrics.items():
             typer.echo(f"{rate}: {_line(metrics)}")
+
+
+def evaluate(
+    *,
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A bundle; without it and --checkpoint the default one.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .safetensors checkpoint with its card, instead of a bundle.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(metavar="SPLIT:PARTS", help="test or validation, and of moderate, hard, faults, real.")
+    ] = "test:moderate,hard,faults",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")] = Path("report"),
+    published: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The published 9x9 ONNX graph to stand beside.")
+    ] = None,
+    clip: Annotated[Path | None, typer.Option(metavar="FILE", help="The real clip that 'real' perturbs.")] = None,
+    tapes: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where recordings already played are kept, for the next evaluation.")
+    ] = Path("runs/tapes"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead of a table.")] = False,
+) -> int:
+    """Judge a model on the fixed recordings, through the whole deployed chain. The same command continues."""
+    if bundle and checkpoint:
+        raise UsageError("--bundle and --checkpoint name two models; give one")
+    from training.progress import shown_progress  # noqa: PLC0415 - commands import their work when called
+    from training.yardstick.evaluation import evaluate as measured  # noqa: PLC0415
+    from training.yardstick.evaluation import reference_file, sources_from_words  # noqa: PLC0415
+    from training.yardstick.networks import Choice  # noqa: PLC0415
+    from training.yardstick.report import save_report  # noqa: PLC0415
+    from training.yardstick.tables import json_from_evaluation, text_from_evaluation  # noqa: PLC0415
+
+    sources = sources_from_words(data, clip or reference_file("data/face.mp4"))
+    beside = published or reference_file("reference/onnx/SCAMPS_MultiTask_9x9.onnx")
+    if beside is None:
+        typer.echo("no --published graph: that column is left out", err=True)
+    kind: Literal["checkpoint", "bundle"] = "checkpoint" if checkpoint else "bundle"
+    path = checkpoint or bundle
+    with shown_progress() as on_progress:
+        done = measured(Choice(kind, str(path) if path else None), sources, beside, tapes, on_progress)
+    if done is None:
+        typer.echo(f"interrupted; what was played is kept in {tapes}, the same command continues", err=True)
+        return INTERRUPTED
+    result, rows = done
+    typer.echo(json_from_evaluation(result).decode() if as_json else text_from_evaluation(result), nl=False)
+    for path in save_report(result, rows, out):
+        typer.echo(str(path), err=True)
+    return 0
 
 
 def _line(metrics: dict[str, object]) -> str:

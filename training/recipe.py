@@ -38,13 +38,15 @@ class ModelChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     fusion: Literal["EF", "NF"]
     channels: int
     tasks: tuple[str, ...]
+    reach: Literal["short", "long"] = "short"
 
 
 class DataChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Recordings of the synthetic scene on a grid of ``fps``; windows of ``frames`` are cut from them at any place.
 
     Rates are per minute, drawn evenly over their logarithm as is ``amplitude`` (peak to peak, a share); ``tone``,
-    ``breath_degc`` and ``nuisance`` (0..1) evenly. ``pixels`` is the side of the rendered face box. The BVP label is
+    ``breath_degc`` and ``nuisance`` (0..1) evenly. ``coded`` is the share of recordings seen through MJPEG
+    or H.264. ``pixels`` is the side of the rendered face box of the others. The BVP label is
     low-passed at ``bvp_label_harmonics`` times the recording's mean HR: a network that sees differences of 0.7 s at a
     time finds a slow pulse's harmonics more easily than the pulse itself, and would be rewarded for them.
     """
@@ -62,6 +64,7 @@ class DataChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     breath_degc: Range = (0.1, 1.0)
     tone: Range = (1.0, 6.0)
     nuisance: Range = (0.2, 1.0)
+    coded: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.65
     bvp_label_harmonics: Positive = 1.4
 
 

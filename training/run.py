@@ -196,6 +196,7 @@ def _finish(job: _Job, metrics: list[dict[str, Any]]) -> Card:
         fusion=model.fusion,
         channels=model.channels,
         tasks=model.tasks,
+        reach=model.reach,
         fps=data.fps,
         frames=data.frames,
         recipe=msgspec.to_builtins(job.preset),

@@ -31,7 +31,7 @@ def parts_of(spec: ModelSpec) -> dict[str, ModelSpec]:
     if spec.fusion == "EF":
         return {"+".join(spec.tasks): spec}
     seen = {"bvp": 3, "rsp": 1}
-    return {task: ModelSpec(spec.size, "EF", seen[task], (task,)) for task in spec.tasks}
+    return {task: ModelSpec(spec.size, "EF", seen[task], (task,), spec.reach) for task in spec.tasks}
 
 
 @dataclass(slots=True)

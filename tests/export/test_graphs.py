@@ -16,6 +16,7 @@ VARIANTS = [
     ModelSpec(9, "EF", 4),
     ModelSpec(9, "EF", 3, ("bvp",)),
     ModelSpec(9, "NF", 4, ("rsp",)),
+    ModelSpec(9, "NF", 4, reach="long"),
     ModelSpec(36, "EF", 3),
     ModelSpec(72, "NF", 4),
 ]

@@ -14,11 +14,25 @@ def test_every_branch_ends_with_one_pixel(task: str, size: int) -> None:
     assert layer_sides(BRANCHES[task, size], size)[-1] == 1
 
 
+@pytest.mark.parametrize("reach", ["short", "long"])
 @pytest.mark.parametrize("size", [9, 36, 72])
 @pytest.mark.parametrize(("fusion", "channels"), PARAMETERS)
-def test_parameters_are_as_many_as_published(size: int, fusion: str, channels: int) -> None:
-    model = Mmrphys(ModelSpec(size, fusion, channels))
+def test_parameters_are_as_many_as_published(size: int, fusion: str, channels: int, reach: str) -> None:
+    model = Mmrphys(ModelSpec(size, fusion, channels, reach=reach))
     assert sum(weight.numel() for weight in model.parameters()) == PARAMETERS[fusion, channels]
+
+
+@pytest.mark.parametrize(("reach", "frames"), [("short", 19), ("long", 39)])
+def test_how_far_a_sample_of_bvp_sees(reach: str, frames: int) -> None:
+    """Through the convolutions alone: norms look at the whole window."""
+    model = Mmrphys(ModelSpec(9, "EF", 3, ("bvp",), reach)).eval()
+    difference = torch.rand(1, 3, 120, 9, 9, requires_grad=True)
+    for module in model.modules():
+        if isinstance(module, torch.nn.InstanceNorm3d):
+            module.forward = lambda x: x  # type: ignore[method-assign]
+    model.bvp(difference)[0, 60].backward()
+    seen = difference.grad.abs().sum(dim=(0, 1, 3, 4)).nonzero()[:, 0]
+    assert (int(seen[0]), int(seen[-1])) == (60 - frames // 2, 60 + frames // 2)
 
 
 @pytest.mark.parametrize("tasks", [("bvp",), ("rsp",), ("bvp", "rsp")])

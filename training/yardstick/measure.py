@@ -1,0 +1,220 @@
+"""Recordings through the deployed chain with several networks: every look, what each method reads, what is published.
+
+Two passes: tapes (the part in front of the model, once, kept in a folder), then a replay of each tape with each
+network. A look is one second of a recording; it is *due* once the longest window could be full, whether or not a face
+was found, so that what the chain failed to see counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edge.cameras import SCHEMES, camera_from_uri
+from edge.cameras.synthetic import SyntheticCamera
+from edge.faces import detector_by_name
+from edge.faces.track import FaceTracker
+from edge.person import HR_WINDOW_S, RR_WINDOW_S
+from edge.signals.evidence import Evidence
+from edge.uri import parse_uri
+from edge.vitals import Estimate
+from training.workers import Workers, report
+from training.yardstick import perturbed
+from training.yardstick.distribution import Recording
+from training.yardstick.networks import Choice, opened
+from training.yardstick.perturbed import CASES, TRUE_HR_PER_MIN, PerturbedCase, open_case
+from training.yardstick.tape import Tape, front_fingerprint, load_tape, replay, save_tape, tape_from_cameras
+
+__all__ = ["CUES", "MAIN", "Plan", "Row", "Source", "make_tapes", "measure"]
+
+MAIN = "network"
+"""The network that is judged; the others stand beside it."""
+CUES = "+cues"
+"""A method's name ends so when it is what the runtime reads from that network and its own cues together."""
+REFERENCE = {"hr": "pos", "rr": "nostril"}
+"""The runtime's reference without a network, by rate."""
+SETTLE_S = 1.0
+"""A face is found within so long: two detections, a fifth of a second apart."""
+WINDOW_S = {"hr": HR_WINDOW_S, "rr": RR_WINDOW_S[1]}
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Something to play: a synthetic recording, or a case of the perturbed real clip in the file ``clip``."""
+
+    data: str
+    recording: Recording | None = None
+    case: str = ""
+    clip: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique among all sources."""
+        return self.recording.name if self.recording else f"real/{self.case}"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One look of one method.
+
+    ``estimate`` is None where it reads nothing; ``state`` and ``value`` are those of the published estimate, for
+    methods that are the whole chain. ``groups`` are the parts that figures are split by.
+    """
+
+    data: str
+    recording: str
+    rate: str
+    t_s: float
+    truth: float
+    is_due: bool
+    method: str
+    estimate: float | None
+    state: str | None = None
+    value: float | None = None
+    groups: Mapping[str, str] = {}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is measured, with what: ``networks`` by the name of their method, :data:`MAIN` first."""
+
+    sources: tuple[Source, ...]
+    networks: Mapping[str, Choice]
+    tapes: Path
+
+
+# --------------------------------------------------------------------------------------------------------------- tapes
+
+
+def make_tapes(pool: Workers, plan: Plan, on_progress: Callable[[str, int, int, str], None]) -> None:
+    """Make the tapes that ``plan`` lacks; what is made stays when this is stopped."""
+    main = plan.networks[MAIN]
+    geometry = _geometry(main)
+    missing = [source for source in plan.sources if not _tape_path(plan.tapes, source, geometry).is_file()]
+    done = len(plan.sources) - len(missing)
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        on_progress("recordings played", done, len(plan.sources), "")
+
+    on_progress("recordings played", done, len(plan.sources), "")
+    pool.run(_make_tape, [(plan.tapes, source, main, geometry) for source in missing], count)
+
+
+def _geometry(choice: Choice) -> str:
+    bundle = opened(choice).bundle
+    return f"{bundle.size}px-{bundle.fps:g}fps-{bundle.frames}"
+
+
+def _tape_path(folder: Path, source: Source, geometry: str) -> Path:
+    by = [
+        hashlib.sha256(Path(made).read_bytes()).hexdigest() for made in (source.clip, perturbed.__file__) if source.case
+    ]
+    what = msgspec.json.encode([source.recording, source.case, "".join(by), geometry, front_fingerprint()])
+    return folder / f"{source.name.replace('/', '-')}-{hashlib.sha256(what).hexdigest()[:16]}.npz"
+
+
+def _make_tape(folder: Path, source: Source, main: Choice, geometry: str) -> None:
+    bundle = opened(main).bundle
+    if source.recording is not None:
+        cameras = [camera_from_uri(source.recording.uri, kind) for kind in ("rgb", "thermal")]
+        tape = tape_from_cameras(bundle, cameras, FaceTracker(detector_by_name("haar")))
+    else:
+        camera, tracker = open_case(_case(source.case), Path(source.clip))
+        tape = tape_from_cameras(bundle, [camera], tracker)
+    save_tape(tape, _tape_path(folder, source, geometry))
+    report()
+
+
+def _case(name: str) -> PerturbedCase:
+    return next(case for case in CASES if case.name == name)
+
+
+# -------------------------------------------------------------------------------------------------------------- replay
+
+
+def measure(pool: Workers, plan: Plan, on_progress: Callable[[str, int, int, str], None]) -> list[Row]:
+    """The rows of all sources, in their order. The tapes must be there."""
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        on_progress("recordings measured", done, len(plan.sources), "")
+
+    geometry = _geometry(plan.networks[MAIN])
+    jobs = [(_tape_path(plan.tapes, source, geometry), source, plan.networks) for source in plan.sources]
+    return [row for rows in pool.run(_rows, jobs, count) if rows for row in rows]
+
+
+def _rows(path: Path, source: Source, networks: Mapping[str, Choice]) -> list[Row]:
+    tape = load_tape(path)
+    assert tape is not None, f"{path} was just made"
+    rows = [row for method, choice in networks.items() for row in _of_network(tape, source, method, choice)]
+    report()
+    return rows
+
+
+def _of_network(tape: Tape, source: Source, method: str, choice: Choice) -> Iterator[Row]:
+    network = opened(choice)
+    truth = _Truth(source)
+    looks = list(replay(tape, network.bundle, network.runtime))
+    for tick_ns, look in looks if source.recording else looks[-1:]:
+        for rate, estimate, evidence in zip(("hr", "rr"), (look.hr, look.rr), look.evidence, strict=True):
+            t_s = tick_ns * 1e-9
+            row = truth.row(rate, t_s, estimate, evidence)
+            if row is None:
+                continue
+            yield msgspec.structs.replace(row, method=f"{method}{CUES}")
+            alone = evidence.by_cue.get("network") if evidence else None
+            bare = msgspec.structs.replace(row, state=None, value=None)
+            yield msgspec.structs.replace(bare, method=method, estimate=alone)
+            if method == MAIN:
+                reference = evidence.by_cue.get(REFERENCE[rate]) if evidence else None
+                yield msgspec.structs.replace(bare, method=REFERENCE[rate], estimate=reference)
+
+
+class _Truth:
+    """What a source knows about itself."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._camera = None
+        if source.recording is not None:
+            camera = camera_from_uri(source.recording.uri, "rgb")
+            assert isinstance(camera, SyntheticCamera)
+            self._camera = camera
+
+    def row(self, rate: str, t_s: float, estimate: Estimate, evidence: Evidence | None) -> Row | None:
+        """The row of the whole chain at a look; None where the truth is not known."""
+        window_s = evidence.window_s if evidence and evidence.window_s > 0.0 else WINDOW_S[rate]
+        if self._camera is None:
+            if rate == "rr":
+                return None
+            true, due = TRUE_HR_PER_MIN, True
+        else:
+            scene = self._camera.scene
+            true = (scene.mean_hr_per_min if rate == "hr" else scene.mean_rr_per_min)(t_s, window_s)
+            due = t_s >= WINDOW_S[rate] + SETTLE_S
+        read = evidence.rate_per_min if evidence else None
+        return Row(
+            self._source.data, self._source.name, rate, round(t_s, 3), true, due, "", read, estimate.state,
+            estimate.value, self._groups,
+        )  # fmt: skip
+
+    @property
+    def _groups(self) -> Mapping[str, str]:
+        recording = self._source.recording
+        if recording is None:
+            return {"change": _case(self._source.case).change}
+        codec = dict(parse_uri(recording.uri, "camera", SCHEMES).query)["codec"]
+        third = min(int((recording.tone - 1.0) / 5.0 * 3.0), 2)
+        return {"tone": ("light", "medium", "dark")[third], "codec": codec}
+
+
+def with_constant(rows: Sequence[Row], guess: Mapping[str, float]) -> list[Row]:
+    """A row of the method ``constant`` for each look, which always reads ``guess`` (per minute, by rate)."""
+    return [
+        msgspec.structs.replace(row, method="constant", estimate=guess[row.rate]) for row in rows if row.method == MAIN
+    ]

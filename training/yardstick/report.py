@@ -1,0 +1,176 @@
+"""The report of an evaluation: JSON, CSV, PNG and one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+
+from edge.html_page import Html, figure, join, page, paragraph, section, table, tag
+from training.checkpoint import write_atomically
+from training.yardstick.evaluation import Evaluation
+from training.yardstick.figures import limit_per_min
+from training.yardstick.measure import CUES, MAIN, Row
+from training.yardstick.tables import (
+    HEAD,
+    METHODS,
+    RATES,
+    cells_of_split,
+    csv_from_figures,
+    csv_from_rows,
+    json_from_evaluation,
+)
+
+__all__ = ["save_report"]
+
+COLOURS = {
+    f"{MAIN}{CUES}": "#0b7261", MAIN: "#3f8fd2", "pos": "#b8860b", "nostril": "#b8860b", "published": "#a23b72",
+    "random": "#8a8a8a", "constant": "#c7c7c7",
+}  # fmt: skip
+"""One colour a method in all pictures; methods without one are left to the tables."""
+SPLITS = {
+    "rate": "By true rate",
+    "tone": "By skin tone",
+    "codec": "By compression",
+    "change": "By change of the real clip",
+}
+RANGES_PER_MIN = {"hr": (30.0, 190.0), "rr": (4.0, 40.0)}
+
+
+def save_report(result: Evaluation, rows: Sequence[Row], out: Path) -> list[Path]:
+    """Write ``evaluate.json``, ``figures.csv``, ``looks.csv``, two pictures and ``evaluate.html`` into ``out``."""
+    pictures = {"scatter.png": _scatter(result, rows), "within.png": _within(result)}
+    files = {
+        "evaluate.json": json_from_evaluation(result),
+        "figures.csv": csv_from_figures(result.figures).encode(),
+        "looks.csv": csv_from_rows(rows).encode(),
+        **pictures,
+        "evaluate.html": _page(result, pictures).encode(),
+    }
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    return [out / name for name in files]
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def _scatter(result: Evaluation, rows: Sequence[Row]) -> bytes:
+    """Every look: the network alone, and over it what was published."""
+    rates = [rate for rate in RATES if any(row.rate == rate for row in rows)]
+    sets = [name for name in result.data if name != "real"]
+    if not sets:
+        return _within(result)
+    picture = Picture(figsize=(3.6 * len(sets), 3.6 * len(rates)), layout="constrained")
+    for axes, rate in zip(picture.subplots(len(rates), len(sets), squeeze=False), rates, strict=True):
+        for axis, name in zip(axes, sets, strict=True):
+            _one_scatter(axis, [row for row in rows if row.data == name and row.rate == rate], rate)
+            axis.set_title(f"{name}: {RATES[rate]}", fontsize=10)
+    handles, labels = picture.axes[0].get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9, markerscale=3)
+    return _png(picture)
+
+
+def _one_scatter(axis: Axes, rows: Sequence[Row], rate: str) -> None:
+    low, high = RANGES_PER_MIN[rate]
+    limit = limit_per_min("", rate)
+    axis.fill_between([low, high], [low - limit, high - limit], [low + limit, high + limit], color="0.92", linewidth=0)
+    alone = [(row.truth, row.estimate) for row in rows if row.method == MAIN and row.is_due and row.estimate]
+    shown = [(row.truth, row.value) for row in rows if row.method == f"{MAIN}{CUES}" and row.state == "ok"]
+    for points, colour, size, text in (
+        (alone, COLOURS[MAIN], 3, "network alone, every look"),
+        (shown, COLOURS[f"{MAIN}{CUES}"], 3, "published as ok"),
+    ):
+        x, y = np.array(points, float).reshape(-1, 2).T
+        axis.plot(x, y, ".", color=colour, markersize=size, alpha=0.5, label=text, rasterized=True)
+    axis.set(xlim=(low, high), ylim=(low, high), xlabel="true, per minute", ylabel="read, per minute")
+    axis.set_aspect("equal")
+    axis.grid(alpha=0.25)
+
+
+def _within(result: Evaluation) -> bytes:
+    """Share of looks within the limit, by band of true rate (or by change) and method."""
+    panels = [(name, rate) for name in result.data for rate in RATES if _parts(result, name, rate)]
+    picture = Picture(figsize=(9.0, 2.5 * len(panels)), layout="constrained")
+    for axis, (name, rate) in zip(picture.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
+        _bars(axis, result, name, rate)
+    handles, labels = picture.axes[0].get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+    return _png(picture)
+
+
+def _bars(axis: Axes, result: Evaluation, name: str, rate: str) -> None:
+    parts = _parts(result, name, rate)
+    split = "change" if name == "real" else "rate"
+    held = {(f.method, f.part): f for f in result.figures if (f.data, f.rate) == (name, rate) and f.split == split}
+    methods = [method for method in COLOURS if any((method, part) in held for part in parts)]
+    width = 0.85 / len(methods)
+    for i, method in enumerate(methods):
+        shares = [100.0 * (held[method, part].every.within or 0.0) for part in parts]
+        places = np.arange(len(parts)) + (i - 0.5 * (len(methods) - 1)) * width
+        axis.bar(places, shares, width, color=COLOURS[method], label=METHODS[method])
+    unit = f"within {limit_per_min(name, rate):g}/min, %"
+    axis.set_xticks(range(len(parts)), parts, fontsize=8, rotation=20 if name == "real" else 0)
+    axis.set(ylim=(0, 100), ylabel=unit)
+    axis.set_title(f"{name}: {RATES[rate]}", fontsize=10)
+    axis.grid(alpha=0.25, axis="y")
+
+
+def _parts(result: Evaluation, name: str, rate: str) -> list[str]:
+    split = "change" if name == "real" else "rate"
+    found = (f.part for f in result.figures if (f.data, f.rate, f.split) == (name, rate, split))
+    return list(dict.fromkeys(found))
+
+
+def _png(picture: Picture) -> bytes:
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+# ---------------------------------------------------------------------------------------------------------------- page
+
+
+def _page(result: Evaluation, pictures: dict[str, bytes]) -> str:
+    main = result.networks[MAIN]
+    title = f"Evaluation of {main['name']}"
+    content: list[object] = [tag("h1", title), tag("p", result.notice, class_="notice")]
+    content += [_about(result), section("All looks", _table(result, "all"))]
+    captions = {
+        "within.png": "Share of looks within the limit, by part and method. A look that reads nothing counts as wrong.",
+        "scatter.png": "Read against true. The grey band is the limit.",
+    }
+    for name, caption in captions.items():
+        content.append(section(caption.split(".", maxsplit=1)[0], figure(_image(pictures[name], caption), caption)))
+    splits = [split for split in SPLITS if any(f.split == split for f in result.figures)]
+    content += [section(SPLITS[split], _table(result, split)) for split in splits]
+    return page(title, *content)
+
+
+def _about(result: Evaluation) -> Html:
+    counts = ", ".join(f"{name} {count}" for name, count in result.data.items())
+    networks = "; ".join(f"{method}: {named['name']} ({named['id'][:19]})" for method, named in result.networks.items())
+    return join([
+        paragraph(
+            f"Protocol {result.protocol}: every look goes through detector, tracker, crop, time grid, model and states "
+            "as on the device. A look is one second; it is due from the moment on at which the longest window could be "
+            "full (HR 11 s, RR 31 s), whether or not a face was found."
+        ),
+        paragraph(f"Recordings: {counts}. Looks of one recording overlap and are not independent."),
+        paragraph(f"Networks: {networks}. Constant guess: {result.constant_per_min}."),
+        paragraph(f"Measured on {result.machine}."),
+    ])  # fmt: skip
+
+
+def _table(result: Evaluation, split: str) -> Html:
+    heads = [cell.replace("`", "") for cell in HEAD]
+    return table(f"{SPLITS.get(split, 'Everything')}", heads, cells_of_split(result, split), text_columns=(0, 1, 2, 3))
+
+
+def _image(png: bytes, text: str) -> Html:
+    return tag("img", src=f"data:image/png;base64,{base64.b64encode(png).decode()}", alt=text, style="width:100%")

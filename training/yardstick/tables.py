@@ -1,0 +1,137 @@
+"""An evaluation as text: the table of the README, JSON and CSV. Needs no plotting library."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from training.yardstick.evaluation import Evaluation
+from training.yardstick.figures import Figure
+from training.yardstick.measure import CUES, MAIN, Row
+
+__all__ = [
+    "HEAD", "METHODS", "RATES", "cells_of_split", "csv_from_figures", "csv_from_rows", "json_from_evaluation", "label",
+    "markdown_from_evaluation", "text_from_evaluation",
+]  # fmt: skip
+
+METHODS: dict[str, str] = {
+    f"{MAIN}{CUES}": "published: network with the runtime's cues",
+    MAIN: "network alone",
+    "pos": "POS alone",
+    "nostril": "nostril temperature alone",
+    "published": "published 9x9 graph alone",
+    f"published{CUES}": "published 9x9 graph with the runtime's cues",
+    "random": "random weights alone",
+    f"random{CUES}": "random weights with the runtime's cues",
+    "constant": "constant guess",
+}
+"""Methods in the order of tables, and what people call them."""
+RATES = {"hr": "HR", "rr": "RR"}
+
+
+def label(figure: Figure) -> str:
+    """The method of a figure in words."""
+    return METHODS.get(figure.method, figure.method)
+
+
+def json_from_evaluation(result: Evaluation) -> bytes:
+    """Everything but the rows."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+
+
+def csv_from_figures(figures: Sequence[Figure]) -> str:
+    """One line a figure; empty where there is none."""
+    head = (
+        "data", "rate", "method", "split", "part", "recordings", "limit_per_min", "looks", "read", "mae", "rmse",
+        "bias", "loa_low", "loa_high", "within", "coverage", "published", "published_mae", "published_rmse",
+        "published_within", "false_confidence",
+    )  # fmt: skip
+    return _csv(head, (_figure_line(figure) for figure in figures))
+
+
+def _figure_line(figure: Figure) -> list[object]:
+    every, shown = figure.every, figure.published
+    line: list[object] = [
+        figure.data, figure.rate, figure.method, figure.split, figure.part, figure.recordings, figure.limit_per_min,
+        every.looks, every.read, every.mae, every.rmse, every.bias, every.loa_low, every.loa_high, every.within,
+    ]  # fmt: skip
+    if shown is None:
+        return [*line, *[None] * 6]
+    figures = shown.agreement
+    return [
+        *line, shown.coverage, figures.looks, figures.mae, figures.rmse, figures.within, shown.false_confidence,
+    ]  # fmt: skip
+
+
+def csv_from_rows(rows: Sequence[Row]) -> str:
+    """Every look of every method."""
+    head = ("data", "recording", "rate", "t_s", "truth", "due", "method", "estimate", "state", "value")
+    return _csv(
+        head,
+        (
+            [
+                row.data, row.recording, row.rate, row.t_s, row.truth, int(row.is_due), row.method, row.estimate,
+                row.state, row.value,
+            ]
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def _csv(head: Sequence[str], lines: Iterator[list[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    for line in lines:
+        writer.writerow([round(cell, 4) if isinstance(cell, float) else cell for cell in line])
+    return text.getvalue()
+
+
+HEAD = (
+    "data", "rate", "part", "method", "MAE /min", "RMSE /min", "within", "`ok`: coverage", "MAE /min",
+    "false confidence",
+)  # fmt: skip
+"""Of the tables for people. ``within`` is within 5 (HR) and 3 (RR) per minute, on the real clip 3, of all looks."""
+
+
+def markdown_from_evaluation(result: Evaluation, split: str = "all") -> str:
+    """The figures of one kind of part as a Markdown table, as the README shows them."""
+    lines = [HEAD, ["---"] * len(HEAD), *cells_of_split(result, split)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def text_from_evaluation(result: Evaluation, split: str = "all") -> str:
+    """The same for a terminal."""
+    lines = [[cell.replace("`", "") for cell in HEAD], *cells_of_split(result, split)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    shown = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "".join(f"{line.rstrip()}\n" for line in shown)
+
+
+def cells_of_split(result: Evaluation, split: str) -> Iterator[list[str]]:
+    """The cells of each line under :data:`HEAD`."""
+    figures = [figure for figure in result.figures if figure.split == split]
+    for figure in sorted(figures, key=lambda figure: _place(result, figure)):
+        every, shown = figure.every, figure.published
+        cells = [figure.data, RATES[figure.rate], figure.part or "all", label(figure)]
+        cells += [_number(every.mae), _number(every.rmse), _share(every.within)]
+        if shown:
+            cells += [_share(shown.coverage), _number(shown.agreement.mae), _share(shown.false_confidence)]
+        yield cells if shown else [*cells, "", "", ""]
+
+
+def _place(result: Evaluation, figure: Figure) -> tuple[int, str, str, int]:
+    methods = list(METHODS)
+    place = methods.index(figure.method) if figure.method in methods else len(methods)
+    return list(result.data).index(figure.data), figure.rate, figure.part, place
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100.0 * value:.1f} %"

@@ -1,0 +1,236 @@
+"""What one person's buffers were told in a recording, kept, so that many models can be asked about the same.
+
+Everything in front of the model (cameras, detector, tracker, crop, pairing, time grid, motion) does not depend on its
+weights and takes nearly all the time. It is run once through the deployed pipeline with a :class:`Recorder` in the
+person's place; :func:`replay` then tells a real :class:`edge.person.Person` the very same, in the same order, with any
+bundle of the same size, frame rate and window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+import edge
+from edge.bundle import Bundle
+from edge.cameras import Camera
+from edge.clips.grid import Mark, ModelFrame
+from edge.errors import InputError
+from edge.faces.track import Tracker
+from edge.frames import Frame, FrameKind
+from edge.person import Look, Person
+from edge.pipeline import Options, Pipeline
+from edge.runtimes import Runtime
+from edge.signals.state import Situation
+from edge.vitals import Estimate
+
+__all__ = ["Tape", "front_fingerprint", "load_tape", "replay", "save_tape", "tape_from_cameras"]
+
+Event = tuple[str, int, Situation | None, Situation | None]
+"""``("take", frame index)``, ``("infer", 0)``, ``("forget", 0)`` or ``("look", tick in ns, HR and RR situation)``."""
+
+_FRONT = ("cameras", "faces", "clips", "frames.py", "intake.py", "pipeline.py")
+"""The parts of ``edge`` that decide what a tape holds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tape:
+    """``thermal`` and ``camera`` as in :class:`edge.person.Person`.
+
+    Of ``N`` model frames: grid index ``k``, time ``t_ns``, ``marks``, ``restart`` ``[N]``, ``data`` float32
+    ``[N, C, S, S]`` and the displacement ``moves`` float32 ``[N, 2]``.
+    """
+
+    thermal: bool
+    camera: bool
+    hop_s: float
+    fps: float
+    k: npt.NDArray[np.int64]
+    t_ns: npt.NDArray[np.int64]
+    marks: npt.NDArray[np.int64]
+    restart: npt.NDArray[np.bool_]
+    data: npt.NDArray[np.float32]
+    moves: npt.NDArray[np.float32]
+    events: tuple[Event, ...]
+
+    def frame(self, index: int) -> ModelFrame:
+        """Model frame ``index`` as it was."""
+        return ModelFrame(
+            int(self.k[index]), int(self.t_ns[index]), self.data[index], Mark(int(self.marks[index])),
+            bool(self.restart[index]),
+        )  # fmt: skip
+
+
+class Recorder:
+    """Stands in the person's place and writes down what it is told. Fits ``edge.person.Subject``."""
+
+    def __init__(self, bundle: Bundle, *, thermal: bool, camera: bool, hop_s: float) -> None:
+        self._fps, self._thermal, self._camera, self._hop_s = bundle.fps, thermal, camera, hop_s
+        self._frames: list[ModelFrame] = []
+        self._moves: list[npt.NDArray[np.float32]] = []
+        self._events: list[Event] = []
+
+    def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> None:
+        """Write down a frame."""
+        self._events.append(("take", len(self._frames), None, None))
+        self._frames.append(frame)
+        self._moves.append(displacement)
+
+    def infer(self, _runtime: Runtime) -> bool:
+        """Write down that a run of the model was due."""
+        self._events.append(("infer", 0, None, None))
+        return True
+
+    def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
+        """Write down that a look was due; what it would show is not known yet."""
+        self._events.append(("look", tick_ns, hr, rr))
+        nothing = Estimate(None, 0.0, "starting", ("warming_up",), 0.0, 0, None)
+        return Look(nothing, nothing, None)
+
+    def forget(self) -> None:
+        """Write down that another person or place came."""
+        self._events.append(("forget", 0, None, None))
+
+    def tape(self, size: int) -> Tape:
+        """All that was written down."""
+        frames, channels = self._frames, 4 if self._thermal else 3
+        empty = np.zeros((0, channels, size, size), np.float32)
+        return Tape(
+            self._thermal,
+            self._camera,
+            self._hop_s,
+            self._fps,
+            np.array([frame.k for frame in frames], np.int64),
+            np.array([frame.t_ns for frame in frames], np.int64),
+            np.array([int(frame.marks) for frame in frames], np.int64),
+            np.array([frame.restart for frame in frames], np.bool_),
+            np.stack([frame.data for frame in frames]) if frames else empty,
+            np.stack(self._moves) if frames else np.zeros((0, 2), np.float32),
+            tuple(self._events),
+        )
+
+
+class _NoRuntime:
+    """A recorder never asks it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a recorder runs no model; asked for {name}")
+
+
+def tape_from_cameras(bundle: Bundle, cameras: Sequence[Camera], tracker: Tracker) -> Tape:
+    """Play cameras (RGB first) through the deployed pipeline up to the model of ``bundle``'s geometry.
+
+    A camera that breaks in between is one that ended there, as for a run that goes on.
+    """
+    made: list[Recorder] = []
+
+    def recorder(*arguments: Any, **named: Any) -> Recorder:
+        made.append(Recorder(*arguments, **named))
+        return made[-1]
+
+    options = Options("main", thermal=len(cameras) > 1)
+    pipeline = Pipeline(bundle, _NoRuntime(), tracker, options, recorder)
+    for _, kind, frame in heapq.merge(*map(_read, cameras), key=lambda item: item[0]):
+        outputs = pipeline.push(frame) if frame is not None else pipeline.end(kind)
+        for _ in outputs:
+            pass
+    for _ in pipeline.finish():
+        pass
+    return made[0].tape(bundle.size)
+
+
+def _read(camera: Camera) -> Iterator[tuple[int, FrameKind, Frame | None]]:
+    """Frames by stamp, then None."""
+    camera.open()
+    newest_ns = 0
+    try:
+        while (frame := camera.read()) is not None:
+            newest_ns = frame.pts_ns
+            yield newest_ns, camera.kind, frame
+    except InputError:
+        pass
+    finally:
+        camera.close()
+    yield newest_ns, camera.kind, None
+
+
+def replay(tape: Tape, bundle: Bundle, runtime: Runtime) -> Iterator[tuple[int, Look]]:
+    """Each look's stream time and what a person with this model shows.
+
+    ValueError for a bundle of another geometry than the tape's.
+    """
+    if (bundle.fps, bundle.size) != (tape.fps, tape.data.shape[-1]):
+        raise ValueError(
+            f"the tape is {tape.data.shape[-1]} px at {tape.fps}; the bundle {bundle.size} at {bundle.fps}"
+        )
+    person = Person(bundle, thermal=tape.thermal, camera=tape.camera, hop_s=tape.hop_s)
+    for what, number, hr, rr in tape.events:
+        if what == "take":
+            person.take(tape.frame(number), tape.moves[number])
+        elif what == "infer":
+            person.infer(runtime)
+        elif what == "forget":
+            person.forget()
+        else:
+            assert hr is not None
+            assert rr is not None
+            yield number, person.look(number, hr, rr)
+
+
+# ------------------------------------------------------------------------------------------------------------- on disk
+
+_ARRAYS = ("k", "t_ns", "marks", "restart", "data", "moves")
+
+
+class _Head(msgspec.Struct, frozen=True):
+    thermal: bool
+    camera: bool
+    hop_s: float
+    fps: float
+    events: tuple[Event, ...]
+
+
+def save_tape(tape: Tape, path: Path) -> None:
+    """Write ``tape`` as ``.npz`` without objects, whole or not at all."""
+    head = msgspec.json.encode(_Head(tape.thermal, tape.camera, tape.hop_s, tape.fps, tape.events))
+    arrays = {name: getattr(tape, name) for name in _ARRAYS}
+    buffer = io.BytesIO()
+    np.savez(buffer, head=np.frombuffer(head, np.uint8), **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(buffer.getvalue())
+    part.replace(path)
+
+
+def load_tape(path: Path) -> Tape | None:
+    """The tape in ``path``; None when there is none or it is not whole."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            head = msgspec.json.decode(held["head"].tobytes(), type=_Head)
+            arrays = {name: held[name] for name in _ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError):
+        return None
+    return Tape(head.thermal, head.camera, head.hop_s, head.fps, **arrays, events=head.events)
+
+
+@lru_cache(maxsize=1)
+def front_fingerprint() -> str:
+    """A hash of the code that decides what a tape holds: a tape made by other code is made anew."""
+    root = Path(edge.__file__).resolve().parent
+    digest = hashlib.sha256()
+    for name in _FRONT:
+        place = root / name
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
