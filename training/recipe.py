@@ -45,10 +45,11 @@ class DataChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Recordings of the synthetic scene on a grid of ``fps``; windows of ``frames`` are cut from them at any place.
 
     Rates are per minute, drawn evenly over their logarithm as is ``amplitude`` (peak to peak, a share); ``tone``,
-    ``breath_degc`` and ``nuisance`` (0..1) evenly. ``coded`` is the share of recordings seen through MJPEG
-    or H.264. ``pixels`` is the side of the rendered face box of the others. The BVP label is
-    low-passed at ``bvp_label_harmonics`` times the recording's mean HR: a network that sees differences of 0.7 s at a
-    time finds a slow pulse's harmonics more easily than the pulse itself, and would be rewarded for them.
+    ``breath_degc`` and ``nuisance`` (0..1) evenly. ``coded`` is the share of recordings seen through MJPEG or H.264,
+    ``pixels`` the side of the rendered face box of the others, ``seed`` that of the recordings where it is not the
+    training's own. The BVP label is low-passed at ``bvp_label_harmonics`` times the recording's mean HR: a network that
+    sees differences of 0.7 s at a time finds a slow pulse's harmonics more easily than the pulse itself, and would be
+    rewarded for them.
     """
 
     recordings: Count
@@ -65,6 +66,7 @@ class DataChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     tone: Range = (1.0, 6.0)
     nuisance: Range = (0.2, 1.0)
     coded: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.65
+    seed: Annotated[int, Meta(ge=0)] | None = None
     bvp_label_harmonics: Positive = 1.4
 
 

@@ -23,7 +23,7 @@ from training.checkpoint import Card, load_card, save_checkpoint, versions, writ
 from training.curves import save_curves
 from training.datasets import Recordings, Windows
 from training.datasets.synthetic import recording_from_scene
-from training.evaluate import metrics_from_model
+from training.heldout import metrics_from_model
 from training.model import ModelSpec
 from training.recipe import Preset, Recipe
 from training.train import PartState, parts_of, train_part
@@ -148,7 +148,8 @@ def _render_chunk(job: _Job, split: str, indices: list[int]) -> None:
     for index in indices:
         if stopped():
             break
-        seed = (job.seed, SPLITS.index(split), index)
+        own = job.preset.data.seed
+        seed = (job.seed if own is None else own, SPLITS.index(split), index)
         recording = recording_from_scene(job.preset.data, job.spec.size, job.spec.channels, length, seed)
         recordings.frames[index] = recording.frames
         for name, values in recording.series.items():

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edge.signals.filters import Array, Spectrum, band_pass, spectrum
 from edge.signals.life import SharedPulse, shared_pulse
+from edge.signals.light import light_share
 from edge.signals.rates import Reading, fused, half_width_per_min, read_rate
 from edge.signals.references import nostril_breath, pos, skin_mean
 from edge.vitals import HR_BAND, RR_BAND, Band, codes_that_hold
@@ -22,8 +23,12 @@ __all__ = ["Evidence", "breath_evidence", "pulse_evidence"]
 
 MIN_COHERENCE = 0.35
 """Life needs this share of the cells' power at the rate to be common. Noise gives 1/30, a moved photograph < 0.3."""
-_NETWORK_WEIGHT = 1.5
-"""Of a network beside one of the runtime's own cues, in the spectrum that a rate is read from."""
+_PULSE_WEIGHTS = (4.0, 1.0, 1.0)
+"""Of network, POS and shared pulse in the spectrum that HR is read from; chosen on the validation recordings."""
+_BREATH_WEIGHTS = {"network": 1.5, "nostril": 1.0, "motion": 1.0, "brightness": 0.5}
+"""Of the cues in the spectrum that RR is read from."""
+_LIT_LOSS, _LIT = 0.9, 0.5
+"""What a cue loses at rates at which the light changes; and the light's share from which a rate is not a pulse's."""
 _MIN_SUPPORT = 0.25
 """A cue agrees with a rate when this share of its power stands at the rate and its harmonic."""
 _MIN_BREATH_SUPPORT = 0.45
@@ -73,23 +78,25 @@ def pulse_evidence(
     Cells are 0..255, displacement is in shares of the face side, ``prior_per_min`` is the rate tracked so far.
     """
     window_s = len(bvp) / fs
-    skin = skin_mean(cells)
+    skin, lit = skin_mean(cells), light_share(cells, HR_BAND, fs)
     network, colour = spectrum(bvp, HR_BAND, fs), spectrum(pos(skin, fs), HR_BAND, fs)
     shared = shared_pulse(cells, HR_BAND, fs)
-    reading = read_rate(
-        fused([network, colour, shared.weighted], (_NETWORK_WEIGHT, 1.0, 1.0)), HR_BAND, window_s, prior_per_min
-    )
     by_cue = _read_alone({"network": network, "pos": colour, "shared": shared.weighted}, HR_BAND, window_s)
+    network, colour, weighted = (cue.dimmed(1.0 - _LIT_LOSS * lit) for cue in (network, colour, shared.weighted))
+    reading = read_rate(fused([network, colour, weighted], _PULSE_WEIGHTS), HR_BAND, window_s, prior_per_min)
     if reading is None:
         return _nothing(window_s, by_cue)
     cues = _pulse_cues(reading, network, colour, shared, _Moved.at(reading, motion, HR_BAND, fs))
-    lit = () if (cues.alive and cues.agree) or _light_range(skin) < _LIGHT_RANGE else ("light_change",)
+    is_light = bool(np.interp(reading.rate_per_min, network.per_min, lit) > _LIT)
+    changed = is_light or (not (cues.alive and cues.agree) and _light_range(skin) > _LIGHT_RANGE)
+    edge = _at_edge(reading, HR_BAND)
+    found = {"light_change": changed} | cues.found | {"rate_out_of_band": edge}
     return Evidence(
         reading.rate_per_min,
         float(np.hypot(reading.uncertainty_per_min, 0.5 * min(cues.spread_per_min, _MAX_SPREAD_PER_MIN))),
         cues.sqi,
-        cues.alive and not _at_edge(reading, HR_BAND),
-        (*_exposure(skin), *lit, *cues.why, *(("rate_out_of_band",) if _at_edge(reading, HR_BAND) else ())),
+        cues.alive and not edge and not is_light,
+        (*_exposure(skin), *codes_that_hold(found)),
         window_s,
         by_cue,
     )
@@ -112,13 +119,13 @@ def breath_evidence(
     moves at that very rate is named (``motion``), which keeps RR from ``ok``, and supports nothing beside thermal.
     """
     window_s = len(motion) / fs
-    warm: dict[str, tuple[npt.NDArray[np.floating], float]] = {}
-    warm |= {"network": (rsp, _NETWORK_WEIGHT)} if rsp is not None else {}
-    warm |= {"nostril": (nostril_breath(thermal_cells), 1.0)} if thermal_cells is not None else {}
-    seen = {"motion": (motion[:, 1], 1.0), "brightness": (skin_mean(rgb_cells)[:, 1], 0.5)}
-    cues = {name: spectrum(band_pass(wave, RR_BAND, fs), RR_BAND, fs) for name, (wave, _) in (warm | seen).items()}
+    warm: dict[str, npt.NDArray[np.floating]] = {}
+    warm |= {"network": rsp} if rsp is not None else {}
+    warm |= {"nostril": nostril_breath(thermal_cells)} if thermal_cells is not None else {}
+    seen = {"motion": motion[:, 1], "brightness": skin_mean(rgb_cells)[:, 1]}
+    cues = {name: spectrum(band_pass(wave, RR_BAND, fs), RR_BAND, fs) for name, wave in (warm | seen).items()}
     read_from = warm or seen
-    spectra, weights = [cues[name] for name in read_from], [weight for _, weight in read_from.values()]
+    spectra, weights = [cues[name] for name in read_from], [_BREATH_WEIGHTS[name] for name in read_from]
     reading = read_rate(fused(spectra, weights), RR_BAND, window_s, prior_per_min)
     by_cue = _read_alone(cues, RR_BAND, window_s)
     if reading is None:
@@ -187,20 +194,20 @@ class _PulseCues:
         return still * _mean_cue(_ramp(self.coherence, 0.2, 0.75), support, _ramp(self.snr_db, -4.0, 5.0), close)
 
     @property
-    def why(self) -> tuple[str, ...]:
-        found = {
+    def found(self) -> dict[str, bool]:
+        """Reason codes, and whether they hold."""
+        return {
             "motion": self.moved.rms > _MOTION_RMS or self.moved.at_rate > _MOTION_AT_RATE,
             "cues_disagree": not self.agree,
             "not_alive": self.coherence < MIN_COHERENCE or not self.green_leads,
         }
-        return codes_that_hold(found)
 
 
 def _pulse_cues(
     reading: Reading, network: Spectrum, colour: Spectrum, shared: SharedPulse, moved: _Moved
 ) -> _PulseCues:
     rate, window_s = reading.rate_per_min, reading.window_s
-    own = read_rate(network, HR_BAND, window_s, rate)
+    own = read_rate(network, HR_BAND, window_s)
     return _PulseCues(
         snr_db=reading.snr_db,
         coherence=shared.coherence_at(rate),

@@ -58,6 +58,11 @@ class Spectrum:
         """Power density at the given rates, interpolated; 0 outside the band."""
         return np.interp(np.asarray(rate_per_min, dtype=np.float64), self.per_min, self.power, left=0.0, right=0.0)
 
+    def dimmed(self, factor: Array) -> Spectrum:
+        """The spectrum with its power at each rate times ``factor`` ``[K]``, sum 1 again (or all 0)."""
+        power = self.power * factor
+        return Spectrum(self.per_min, power / max(float(power.sum()), 1e-30))
+
 
 def transform(x: npt.ArrayLike, band: Band, fs: float) -> tuple[Array, npt.NDArray[np.complex128]]:
     """Rates per minute ``[K]`` inside ``band``, and the Fourier transform ``[K, ...]`` of ``x`` along axis 0.

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from edge.signals.filters import Array
 
-__all__ = ["CELLS", "SKIN_CELLS", "nostril_breath", "pos", "skin_mean"]
+__all__ = ["CELLS", "SKIN_CELLS", "nostril_breath", "pos", "skin_mean", "surround_mean"]
 
 CELLS = 9
 """References look at the enlarged face box as 9x9 area means, whatever the model's size."""
 SKIN_CELLS = (slice(2, 8), slice(2, 7))
 """Rows and columns that are face, forehead to chin, when the box is 1.5 times the detector's square."""
+_SURROUND_COLUMNS = [0, 8]
+"""Beside the face: wall, hair, shoulders."""
 _NOSTRIL_CELLS = (slice(5, 7), slice(4, 5))
 """Nostrils and mouth of an upright face."""
 _CHEEK_CELLS = (slice(3, 6), [3, 5])
@@ -27,6 +29,11 @@ def skin_mean(cells: npt.NDArray[np.float32]) -> Array:
     """Mean colour ``[T, 3]`` of the skin cells of ``[T, 3, 9, 9]``, 0..255."""
     rows, columns = SKIN_CELLS
     return np.asarray(cells[:, :, rows, columns].mean(axis=(2, 3), dtype=np.float64))
+
+
+def surround_mean(cells: npt.NDArray[np.float32]) -> Array:
+    """Mean colour ``[T, 3]`` of the cells beside the face, of ``[T, 3, 9, 9]``, 0..255."""
+    return np.asarray(cells[:, :, :, _SURROUND_COLUMNS].mean(axis=(2, 3), dtype=np.float64))
 
 
 def pos(rgb: Array, fs: float) -> Array:

@@ -46,12 +46,21 @@ def test_agreeing_cues_are_alive_and_good() -> None:
     assert 0 < found.uncertainty_per_min < 2
 
 
-def test_a_network_that_sees_another_rate_spoils_quality_and_is_named() -> None:
+def test_a_network_that_sees_another_rate_than_the_skin_is_not_believed() -> None:
     found = pulse(bvp(118), cells())
+    assert "cues_disagree" in found.why
+    assert not found.alive
+    assert found.sqi < 0.5
+    assert found.by_cue["network"] == pytest.approx(118, abs=1)
+    assert found.by_cue["pos"] == pytest.approx(75, abs=1)
+
+
+def test_a_network_that_sees_nothing_leaves_the_rate_to_the_skin() -> None:
+    noise = np.random.default_rng(7).standard_normal(300).astype(np.float32)
+    found = pulse(noise, cells())
     assert found.rate_per_min == pytest.approx(75, abs=2)
     assert "cues_disagree" in found.why
     assert found.sqi < 0.5
-    assert found.uncertainty_per_min > 4
 
 
 def test_a_doubled_network_does_not_double_the_rate() -> None:
@@ -79,6 +88,22 @@ def test_motion_is_named_and_costs_quality() -> None:
 def test_motion_at_the_rate_itself_is_named_though_small() -> None:
     assert "motion" in pulse(bvp(), cells(), sway(0.008, 75)).why
     assert "motion" not in pulse(bvp(), cells(), sway(0.008, 130)).why
+
+
+def test_a_flickering_lamp_is_no_pulse_though_every_cue_shows_it() -> None:
+    """As weak a pulse as compression leaves: nothing but the lamp is there to see."""
+    lamp = (1.0 + 0.006 * np.sin(2 * np.pi * 130 / 60 * T)).reshape(-1, 1, 1, 1)
+    lit = (cells(pulse=0.0) * lamp * np.array([0.9, 1.1, 1.0]).reshape(1, 3, 1, 1)).astype(np.float32)
+    found = pulse(bvp(130), lit)
+    assert not found.alive
+    assert "light_change" in found.why
+
+
+def test_a_pulse_beside_a_flickering_lamp_is_still_read() -> None:
+    lamp = (1.0 + 0.01 * np.sin(2 * np.pi * 130 / 60 * T)).reshape(-1, 1, 1, 1)
+    found = pulse(bvp(75), (cells(75) * lamp).astype(np.float32))
+    assert found.alive
+    assert found.rate_per_min == pytest.approx(75, abs=1.5)
 
 
 def test_a_rate_at_the_edge_of_the_band_is_never_alive() -> None:

@@ -1,7 +1,8 @@
 """How well a model's rates agree with the truth of held-out recordings, through the device's own post-processing.
 
-This is a quick look at what was just trained: recordings start at the cut-out face box, so detector and codec are not
-in it. Windows are overlap-added, filtered and read as on the device, without its quality gate: every window counts.
+This is a quick look at what was just trained: recordings start at the cut-out face box, so the detector is not in it,
+and their ranges are those of training. ``training/yardstick`` judges the whole chain. Windows are overlap-added,
+filtered and read as on the device, without its quality gate: every window counts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from edge.metrics import LIMITS_PER_MIN, agreement, splits
 from edge.signals.filters import band_pass, spectrum
 from edge.signals.overlap import OverlapAdd
 from edge.signals.rates import read_rate
@@ -19,36 +21,27 @@ from edge.vitals import HR_BAND, RR_BAND, Band
 from training.datasets import Recordings
 from training.model import Mmrphys
 
-__all__ = ["HR_BANDS", "RATES", "metrics_from_model", "rate_errors"]
+__all__ = ["RATES", "metrics_from_model", "rates_of"]
 
-RATES: dict[str, tuple[str, Band, float, float]] = {
-    "bvp": ("hr", HR_BAND, 10.0, 5.0),
-    "rsp": ("rr", RR_BAND, 30.0, 3.0),
-}
-"""For each task: the rate it gives, its band, the window read at once in seconds, the error that counts as right."""
-HR_BANDS = ((0.0, 60.0), (60.0, 90.0), (90.0, 120.0), (120.0, 1e9))
+RATES: dict[str, tuple[str, Band, float]] = {"bvp": ("hr", HR_BAND, 10.0), "rsp": ("rr", RR_BAND, 30.0)}
+"""For each task: the rate it gives, its band, the window read at once in seconds."""
 HOP_S = 2.0
 
 
 def metrics_from_model(model: Mmrphys, recordings: Recordings, frames: int, fps: float) -> dict[str, Any]:
-    """For each rate of ``model``: number of windows, mean absolute error, share within the limit; HR by band too."""
+    """For each rate of ``model``: number of windows, mean absolute error, share within the limit; also by true rate."""
     waves = [waves_from_frames(model, recordings.frames[i], frames, fps) for i in range(len(recordings))]
     metrics: dict[str, Any] = {}
     for task in model.spec.tasks:
-        rate, band, window_s, limit_per_min = RATES[task]
+        rate, band, window_s = RATES[task]
         pairs = [
             pair
             for wave, truth in zip(waves, recordings.series[rate], strict=True)
-            for pair in rate_errors(wave[task], truth, band, window_s, fps)
+            for pair in rates_of(wave[task], truth, band, window_s, fps)
         ]
-        truths, errors = np.array(pairs).T
-        metrics[rate] = _summary(errors, limit_per_min)
-        if rate == "hr":
-            metrics[rate]["by_rate"] = {
-                f"{low:.0f}-{high:.0f}" if high < 1e9 else f"{low:.0f}-": _summary(inside, limit_per_min)
-                for low, high in HR_BANDS
-                if len(inside := errors[(truths >= low) & (truths < high)])
-            }
+        truth, read = np.array(pairs).T
+        parts = {part: _summary(rate, truth[inside], read[inside]) for part, inside in splits(rate, truth)}
+        metrics[rate] = _summary(rate, truth, read) | {"by_rate": parts}
     return metrics
 
 
@@ -72,24 +65,24 @@ def waves_from_frames(
     return waves
 
 
-def rate_errors(
+def rates_of(
     wave: npt.NDArray[np.float32], truth_per_min: npt.NDArray[np.float32], band: Band, window_s: float, fps: float
 ) -> list[tuple[float, float]]:
-    """``(true rate, error)`` per minute of each whole window of ``wave`` ``[T]``; no peak at all reads as 0."""
+    """``(true rate, rate read)`` per minute of each whole window of ``wave`` ``[T]``; NaN where there is no peak."""
     count = round(window_s * fps)
     found = []
     for start in range(0, len(wave) - count + 1, count):
         part = slice(start, start + count)
         reading = read_rate(spectrum(band_pass(wave[part], band, fps), band, fps), band, window_s)
-        true = float(truth_per_min[part].mean())
-        found.append((true, (reading.rate_per_min if reading else 0.0) - true))
+        found.append((float(truth_per_min[part].mean()), reading.rate_per_min if reading else float("nan")))
     return found
 
 
-def _summary(errors: npt.NDArray[np.float64], limit_per_min: float) -> dict[str, Any]:
-    size = np.abs(errors)
+def _summary(rate: str, truth: npt.NDArray[np.float64], read: npt.NDArray[np.float64]) -> dict[str, Any]:
+    limit_per_min = LIMITS_PER_MIN[rate]
+    found = agreement(truth, read, limit_per_min)
     return {
-        "windows": len(errors),
-        "mae_per_min": round(float(size.mean()), 3),
-        f"share_within_{limit_per_min:.0f}": round(float((size <= limit_per_min).mean()), 4),
+        "windows": found.looks,
+        "mae_per_min": None if found.mae is None else round(found.mae, 3),
+        f"share_within_{limit_per_min:.0f}": None if found.within is None else round(found.within, 4),
     }

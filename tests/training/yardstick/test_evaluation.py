@@ -1,0 +1,241 @@
+"""``mmrphys evaluate`` from words to report, on recordings short enough for a test."""
+
+from __future__ import annotations
+
+import csv
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from edge import cli
+from edge.bundle import Bundle
+from edge.errors import InputError, UsageError
+from training.checkpoint import Card, save_checkpoint
+from training.model import Mmrphys, ModelSpec
+from training.yardstick import evaluation
+from training.yardstick.distribution import Recording
+from training.yardstick.evaluation import Evaluation, evaluate, sources_from_words
+from training.yardstick.figures import Figure, figures_from_rows
+from training.yardstick.measure import CUES, MAIN, Row, Source
+from training.yardstick.networks import Choice, opened
+from training.yardstick.report import save_report
+from training.yardstick.tables import markdown_from_evaluation, text_from_evaluation
+
+SMALL = "synthetic:?seconds=13&width=320&height=240&amplitude=0.015&codec=raw"
+SOURCES = (
+    Source("moderate", Recording("test/moderate-0", "moderate", 1.5, f"{SMALL}&hr=75&seed=0&tone=1.5")),
+    Source("moderate", Recording("test/moderate-1", "moderate", 5.5, f"{SMALL}&hr=100&seed=1&tone=5.5")),
+)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, list[Row]]:
+    folder = tmp_path_factory.mktemp("tapes")
+    done = evaluate(Choice("bundle"), SOURCES, None, folder, lambda *_: None)
+    assert done is not None
+    assert len(list(folder.glob("*.npz"))) == 2
+    return done
+
+
+def of(result: Evaluation, method: str, split: str = "all", rate: str = "hr") -> list[Figure]:
+    return [f for f in result.figures if (f.method, f.split, f.rate) == (method, split, rate)]
+
+
+def test_the_network_reads_what_the_scene_knows_and_random_weights_do_not(
+    measured: tuple[Evaluation, list[Row]],
+) -> None:
+    result, _ = measured
+    good, random = of(result, MAIN)[0].every, of(result, "random")[0].every
+    assert good.looks == random.looks == 2 * 3  # due from 11 s on, of 13 s
+    assert good.within == 1.0
+    assert random.mae is not None
+    assert good.mae is not None
+    assert random.mae > 5 * good.mae
+
+
+def test_a_constant_guess_errs_by_what_it_is_off(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, rows = measured
+    truths = [row.truth for row in rows if row.method == MAIN and row.rate == "hr" and row.is_due]
+    guess = result.constant_per_min["hr"]
+    assert of(result, "constant")[0].every.mae == pytest.approx(np.abs(np.array(truths) - guess).mean())
+
+
+def test_only_whole_chains_publish(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, _ = measured
+    publishing = {f.method for f in result.figures if f.published is not None}
+    assert publishing == {f"{MAIN}{CUES}", f"random{CUES}"}
+    chain = of(result, f"{MAIN}{CUES}")[0].published
+    assert chain is not None
+    assert chain.coverage == 1.0
+    assert chain.false_confidence == 0.0
+
+
+def test_parts_add_up_to_the_whole(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, _ = measured
+    whole = of(result, MAIN)[0].every.looks
+    for split in ("rate", "tone", "codec"):
+        assert sum(figure.every.looks for figure in of(result, MAIN, split)) == whole
+    assert {figure.part for figure in of(result, MAIN, "tone")} == {"light", "dark"}
+
+
+def test_rates_not_due_yet_are_no_figure_of_rr(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, _ = measured
+    assert of(result, MAIN, rate="rr")[0].every.looks == 0
+
+
+def test_a_second_evaluation_plays_nothing_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    for _ in range(2):
+        told.clear()
+        evaluate(Choice("bundle"), SOURCES[:1], None, tmp_path, lambda what, done, *_: told.append(f"{what} {done}"))
+    assert "recordings played 0" not in told
+    assert "recordings measured 1" in told
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.outside += [v for k, v in attrs if k in ("src", "href") and v and not v.startswith("data:")]
+
+
+def test_the_report_is_five_kinds_of_file_and_its_page_needs_nothing_else(
+    measured: tuple[Evaluation, list[Row]], tmp_path: Path
+) -> None:
+    result, rows = measured
+    paths = {path.name: path for path in save_report(result, rows, tmp_path)}
+    assert msgspec.json.decode(paths["evaluate.json"].read_bytes(), type=Evaluation) == result
+    lines = list(csv.DictReader(paths["figures.csv"].open()))
+    assert len(lines) == len(result.figures)
+    assert lines[0]["method"] == result.figures[0].method
+    assert len(list(csv.DictReader(paths["looks.csv"].open()))) == len(rows)
+    for name in ("scatter.png", "within.png"):
+        assert paths[name].read_bytes().startswith(b"\x89PNG")
+    text = paths["evaluate.html"].read_text()
+    page = Page()
+    page.feed(text)
+    assert {"table", "img", "h1"} <= set(page.tags)
+    assert not page.outside
+    assert "script" not in page.tags
+    assert "not a medical device" in text
+
+
+def test_tables_show_every_method(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, _ = measured
+    for text in (markdown_from_evaluation(result), text_from_evaluation(result)):
+        for name in ("network alone", "POS alone", "random weights alone", "constant guess"):
+            assert name in text
+    assert len({line.count("|") for line in markdown_from_evaluation(result).splitlines()}) == 1
+
+
+def test_a_checkpoint_measures_as_the_bundle_made_from_it(bundle: Bundle, tmp_path: Path) -> None:
+    """The torch model behind the chain gives the windows that its own forward pass gives."""
+    torch.manual_seed(3)
+    model = Mmrphys(ModelSpec(9, "NF", 4)).eval()
+    card = Card(name="x", size=9, fusion="NF", channels=4, tasks=("bvp", "rsp"), fps=30.0, frames=181)
+    save_checkpoint(tmp_path / "x.safetensors", model.state_dict(), card)
+    network = opened(Choice("checkpoint", str(tmp_path / "x.safetensors")))
+    clip = np.random.default_rng(0).uniform(0, 255, (1, 4, 181, 9, 9)).astype(np.float32)
+    with torch.inference_mode():
+        wanted = model(torch.from_numpy(clip))
+    for task, wave in network.runtime.infer(clip).items():
+        np.testing.assert_allclose(wave, wanted[task].numpy(), rtol=1e-5)
+    assert network.bundle.manifest.sources == bundle.manifest.sources
+
+
+def test_random_weights_follow_their_seed() -> None:
+    like = Choice("bundle")
+    clip = np.random.default_rng(0).uniform(0, 255, (1, 4, 181, 9, 9)).astype(np.float32)
+    waves = [opened(Choice("random", seed=seed, like=like)).runtime.infer(clip)["bvp"] for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(waves[0], waves[1])
+    assert not np.allclose(waves[0], waves[2])
+
+
+def test_the_published_graph_measures_too(shared_dir: Path) -> None:
+    path = shared_dir / "reference/onnx/SCAMPS_MultiTask_9x9.onnx"
+    network = opened(Choice("published", str(path)))
+    clip = np.random.default_rng(0).uniform(0, 255, (1, 3, 181, 9, 9)).astype(np.float32)
+    assert {task: wave.shape for task, wave in network.runtime.infer(clip).items()} == {
+        "bvp": (1, 180),
+        "rsp": (1, 180),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------- words
+
+
+def test_words_name_recordings_and_cases() -> None:
+    found = sources_from_words("validation:moderate,faults", None)
+    assert [source.data for source in found].count("moderate") == 24
+    assert len({source.name for source in found}) == len(found) == 36
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("moderate", "want SPLIT:PART"),
+        ("train:hard", "test, validation"),
+        ("test:hrad", "did you mean 'hard'"),
+        ("test:real", "--clip"),
+    ],
+)
+def test_wrong_words_are_one_line(data: str, says: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(says)):
+        sources_from_words(data, None)
+
+
+def test_files_that_are_not_what_they_should_be_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        sources_from_words("test:real", tmp_path / "no.mp4")
+    wrong = tmp_path / "x.onnx"
+    wrong.write_bytes(b"no graph")
+    with pytest.raises(InputError, match="not a published graph"):
+        opened(Choice("published", str(wrong)))
+
+
+def test_the_command_writes_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evaluation, "recordings", lambda *_: (SOURCES[0].recording,))
+    words = ["evaluate", "--data", "validation:moderate", "--out", str(tmp_path / "r"), "--tapes", str(tmp_path / "t")]
+    assert cli.main(words) == 0
+    printed = capsys.readouterr()
+    assert "network alone" in printed.out
+    assert (tmp_path / "r" / "evaluate.html").is_file()
+
+
+def test_two_models_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", "--bundle", "a", "--checkpoint", "b"]) == 2
+    assert "give one" in capsys.readouterr().err
+
+
+# -------------------------------------------------------------------------------------------------------------- figures
+
+
+def row(method: str, truth: float, estimate: float | None, **more: object) -> Row:
+    return Row("moderate", "r", "hr", 12.0, truth, is_due=True, method=method, estimate=estimate, **more)  # type: ignore[arg-type]
+
+
+def test_figures_of_rows_by_hand() -> None:
+    rows = [
+        row("a", 50.0, 51.0, state="ok", value=51.0),
+        row("a", 70.0, None, state="lost"),
+        row("a", 130.0, 150.0, state="ok", value=150.0),
+        row("b", 50.0, 60.0),
+    ]
+    whole = {(f.method, f.split, f.part): f for f in figures_from_rows(rows)}
+    a = whole["a", "all", ""]
+    assert (a.every.looks, a.every.read, a.every.within) == (3, 2, pytest.approx(1 / 3))
+    assert a.published is not None
+    assert (a.published.coverage, a.published.false_confidence) == (pytest.approx(2 / 3), 0.5)
+    assert whole["a", "rate", "<60"].every.within == 1.0
+    assert whole["b", "all", ""].published is None
