@@ -100,6 +100,7 @@ def tiny() -> Preset:
             "parts.bvp.batch=1",
             "parts.rsp.steps=2",
             "parts.rsp.batch=1",
+            "data.coded=0.3",
         ],
     )
 
@@ -131,6 +132,18 @@ def test_an_interrupt_saves_and_the_same_call_goes_on(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="another preset, setting or seed"):
         run_training(preset, out, 10, lambda *_: None)
+
+
+def test_trainings_of_two_seeds_may_share_their_recordings(tmp_path: Path) -> None:
+    preset = preset_with(tiny(), ["data.seed=9", "parts.bvp.steps=2"])
+    weights = []
+    for seed in (9, 10):
+        out = tmp_path / str(seed)
+        run_training(preset, out, seed, lambda *_: None)
+        weights.append(load_checkpoint(out / "quick.safetensors")[0]["bvp.features.0.conv.weight"])
+    first, other = (np.load(tmp_path / seed / "data/train/frames.npy") for seed in ("9", "10"))
+    np.testing.assert_array_equal(first, other)
+    assert not torch.equal(*weights)
 
 
 @pytest.mark.parametrize(
