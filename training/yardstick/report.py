@@ -20,10 +20,12 @@ from training.yardstick.tables import (
     HEAD,
     METHODS,
     RATES,
+    SPLITS,
     cells_of_split,
     csv_from_figures,
     csv_from_rows,
     json_from_evaluation,
+    markdown_from_evaluation,
 )
 
 __all__ = ["save_report"]
@@ -33,22 +35,17 @@ COLOURS = {
     "random": "#8a8a8a", "constant": "#c7c7c7",
 }  # fmt: skip
 """One colour a method in all pictures; methods without one are left to the tables."""
-SPLITS = {
-    "rate": "By true rate",
-    "tone": "By skin tone",
-    "codec": "By compression",
-    "change": "By change of the real clip",
-}
 RANGES_PER_MIN = {"hr": (30.0, 190.0), "rr": (4.0, 40.0)}
 
 
 def save_report(result: Evaluation, rows: Sequence[Row], out: Path) -> list[Path]:
-    """Write ``evaluate.json``, ``figures.csv``, ``looks.csv``, two pictures and ``evaluate.html`` into ``out``."""
+    """Write ``evaluate.json``, two CSV files, ``tables.md``, two pictures and ``evaluate.html`` into ``out``."""
     pictures = {"scatter.png": _scatter(result, rows), "within.png": _within(result)}
     files = {
         "evaluate.json": json_from_evaluation(result),
         "figures.csv": csv_from_figures(result.figures).encode(),
         "looks.csv": csv_from_rows(rows).encode(),
+        "tables.md": markdown_from_evaluation(result).encode(),
         **pictures,
         "evaluate.html": _page(result, pictures).encode(),
     }
@@ -140,14 +137,14 @@ def _page(result: Evaluation, pictures: dict[str, bytes]) -> str:
     main = result.networks[MAIN]
     title = f"Evaluation of {main['name']}"
     content: list[object] = [tag("h1", title), tag("p", result.notice, class_="notice")]
-    content += [_about(result), section("All looks", _table(result, "all"))]
+    content += [_about(result), section(SPLITS["all"], _table(result, "all"))]
     captions = {
         "within.png": "Share of looks within the limit, by part and method. A look that reads nothing counts as wrong.",
         "scatter.png": "Read against true. The grey band is the limit.",
     }
     for name, caption in captions.items():
         content.append(section(caption.split(".", maxsplit=1)[0], figure(_image(pictures[name], caption), caption)))
-    splits = [split for split in SPLITS if any(f.split == split for f in result.figures)]
+    splits = [split for split in SPLITS if split != "all" and any(f.split == split for f in result.figures)]
     content += [section(SPLITS[split], _table(result, split)) for split in splits]
     return page(title, *content)
 
@@ -169,7 +166,7 @@ def _about(result: Evaluation) -> Html:
 
 def _table(result: Evaluation, split: str) -> Html:
     heads = [cell.replace("`", "") for cell in HEAD]
-    return table(f"{SPLITS.get(split, 'Everything')}", heads, cells_of_split(result, split), text_columns=(0, 1, 2, 3))
+    return table(SPLITS[split], heads, cells_of_split(result, split), text_columns=(0, 1, 2, 3))
 
 
 def _image(png: bytes, text: str) -> Html:

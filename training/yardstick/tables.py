@@ -13,8 +13,8 @@ from training.yardstick.figures import Figure
 from training.yardstick.measure import CUES, MAIN, Row
 
 __all__ = [
-    "HEAD", "METHODS", "RATES", "cells_of_split", "csv_from_figures", "csv_from_rows", "json_from_evaluation", "label",
-    "markdown_from_evaluation", "text_from_evaluation",
+    "HEAD", "METHODS", "RATES", "SPLITS", "cells_of_split", "csv_from_figures", "csv_from_rows",
+    "json_from_evaluation", "label", "markdown_from_evaluation", "text_from_evaluation",
 ]  # fmt: skip
 
 METHODS: dict[str, str] = {
@@ -97,10 +97,24 @@ HEAD = (
 """Of the tables for people. ``within`` is within 5 (HR) and 3 (RR) per minute, on the real clip 3, of all looks."""
 
 
-def markdown_from_evaluation(result: Evaluation, split: str = "all") -> str:
-    """The figures of one kind of part as a Markdown table, as the README shows them."""
-    lines = [HEAD, ["---"] * len(HEAD), *cells_of_split(result, split)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+SPLITS = {
+    "all": "All looks",
+    "rate": "By true rate, per minute",
+    "tone": "By skin tone",
+    "codec": "By compression",
+    "change": "By change of the real clip",
+}
+"""Kinds of parts in the order of reports, and their headings."""
+
+
+def markdown_from_evaluation(result: Evaluation) -> str:
+    """All figures as Markdown tables, one for each kind of part; the README's tables hold lines of these."""
+    blocks = [f"# Evaluation of {result.networks[MAIN]['name']}\n\n{result.notice}. Measured on {result.machine}.\n"]
+    for split, heading in SPLITS.items():
+        if lines := list(cells_of_split(result, split)):
+            rows = "".join(f"| {' | '.join(line)} |\n" for line in [HEAD, ["---"] * len(HEAD), *lines])
+            blocks.append(f"## {heading}\n\n{rows}")
+    return "\n".join(blocks)
 
 
 def text_from_evaluation(result: Evaluation, split: str = "all") -> str:
