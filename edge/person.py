@@ -40,7 +40,7 @@ _FROZEN_S = 1.0
 class Look:
     """What one person shows at one tick: the estimates, and the newest piece of waveform (None where there is none).
 
-    ``evidence`` is what HR and RR were judged by, where there was any.
+    ``evidence`` is what HR and RR were judged by, where there was any that is fresh.
     """
 
     hr: Estimate
@@ -84,6 +84,7 @@ class Person:
         self._motion = FrameRing(2, kept, 1)
         self._waves = {task: OverlapAdd(bundle.frames - 1, kept) for task in bundle.tasks}
         fresh_s = hop_s + 1.0
+        self._fresh_ns = round(fresh_s * 1e9)
         self._hr = RateTracker(GateRules(step_per_min=8.0, fresh_s=fresh_s))
         self._rr = RateTracker(GateRules(step_per_min=3.0, ok_window_s=RR_OK_S, fresh_s=fresh_s))
         self._newest_ns = self._changed_ns = (
@@ -151,7 +152,8 @@ class Person:
         pulse = self._hr.step(tick_ns, self._seen_ns, first_named(hr, stale, missing), self._evidence[0])
         breath = self._rr.step(tick_ns, self._seen_ns, first_named(rr, stale), self._evidence[1])
         waves = self._new_waves(breathing=breath.state in ("ok", "low_quality"))
-        return Look(pulse, breath, waves, self._evidence)
+        fresh = self._seen_ns is not None and tick_ns - self._seen_ns <= self._fresh_ns
+        return Look(pulse, breath, waves, self._evidence if fresh else (None, None))
 
     def _samples(self, longest_s: float) -> int:
         """How many of the newest samples to look at: those the model has seen in this segment, up to ``longest_s``."""

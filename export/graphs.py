@@ -178,6 +178,7 @@ class _FastBranch:
                 self.repeat = layer.times  # deferred: a convolution in space commutes with repeating frames
             elif isinstance(layer, Conv):
                 assert kernel is not None
+                assert layer.time_dilation == 1 or (layer.time_stride == 1 and self.repeat == 1), "no layer has both"
                 x = self._conv(graph, x, layer, kernel)
         return graph.add("Squeeze", x, graph.ints(2, 3, 4))
 

@@ -101,7 +101,7 @@ def golden_clip(card: Card) -> dict[Channel, npt.NDArray[np.uint8] | npt.NDArray
 
 
 def _frames_of(clip: dict[Channel, npt.NDArray[np.uint8] | npt.NDArray[np.float16]], spec: ModelSpec) -> Array:
-    return np.concatenate([clip[channel].astype(np.float32) for channel in _channels(spec)], axis=1)
+    return np.concatenate([clip[channel].astype(np.float32) for channel in spec.modalities], axis=1)
 
 
 def _selftest(
@@ -110,7 +110,7 @@ def _selftest(
     """``selftest.npz``: the clip, and the model's own waveforms for it."""
     with torch.inference_mode():
         waves = model(torch.from_numpy(_frames_of(clip, spec)))
-    arrays = {channel: clip[channel] for channel in _channels(spec)} | {task: w.numpy() for task, w in waves.items()}
+    arrays = {channel: clip[channel] for channel in spec.modalities} | {task: w.numpy() for task, w in waves.items()}
     return _npz(arrays)
 
 
@@ -128,16 +128,6 @@ def _npz(arrays: dict[str, npt.NDArray[np.generic]]) -> bytes:
 # ----------------------------------------------------------------------------------------------------------- manifest
 
 
-def _channels(spec: ModelSpec) -> tuple[Channel, ...]:
-    layouts: dict[int, tuple[Channel, ...]] = {1: ("thermal",), 3: ("rgb",), 4: ("rgb", "thermal")}
-    return layouts[spec.channels]
-
-
-def _sources(spec: ModelSpec, task: str) -> tuple[Channel, ...]:
-    """The modalities among the channels that the branch of ``task`` sees."""
-    return _channels(spec) if spec.fusion == "EF" else (("rgb",) if task == "bvp" else ("thermal",))
-
-
 def _manifest(card: Card, files: dict[str, bytes]) -> bytes:
     spec = card.spec
     manifest = {
@@ -146,9 +136,9 @@ def _manifest(card: Card, files: dict[str, bytes]) -> bytes:
         "fps": card.fps,
         "frames": card.frames,
         "size": spec.size,
-        "channels": _channels(spec),
+        "channels": spec.modalities,
         "tasks": spec.tasks,
-        "sources": {task: _sources(spec, task) for task in spec.tasks},
+        "sources": {task: spec.sources(task) for task in spec.tasks},
         "graphs": [GraphEntry(name, "exact", runtime, "fp32", SELFTEST_TOLERANCE) for name, _, runtime in GRAPHS],
         "tensorrt": TENSORRT_RANGE,
         "card": card,

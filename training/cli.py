@@ -72,17 +72,18 @@ def evaluate(
     from training.yardstick.evaluation import evaluate as measured  # noqa: PLC0415
     from training.yardstick.evaluation import reference_file, sources_from_words  # noqa: PLC0415
     from training.yardstick.networks import Choice  # noqa: PLC0415
-    from training.yardstick.report import save_report  # noqa: PLC0415
+    from training.yardstick.report import folder_for_writing, save_report  # noqa: PLC0415
     from training.yardstick.tables import json_from_evaluation, text_from_evaluation  # noqa: PLC0415
 
     sources = sources_from_words(data, clip or reference_file("data/face.mp4"))
     beside = published or reference_file("reference/onnx/SCAMPS_MultiTask_9x9.onnx")
+    folder_for_writing(out)
     if beside is None:
-        typer.echo("no --published graph: that column is left out", err=True)
+        typer.echo("no --published graph: it is left out of the comparison", err=True)
     kind: Literal["checkpoint", "bundle"] = "checkpoint" if checkpoint else "bundle"
     path = checkpoint or bundle
     with shown_progress() as on_progress:
-        done = measured(Choice(kind, str(path) if path else None), sources, beside, tapes, on_progress)
+        done = measured(Choice(kind, str(path) if path else None), data, sources, beside, tapes, on_progress)
     if done is None:
         typer.echo(f"interrupted; what was played is kept in {tapes}, the same command continues", err=True)
         return INTERRUPTED

@@ -2,7 +2,7 @@
 
 This is a quick look at what was just trained: recordings start at the cut-out face box, so the detector is not in it,
 and their ranges are those of training. ``training/yardstick`` judges the whole chain. Windows are overlap-added,
-filtered and read as on the device, without its quality gate: every window counts.
+band-passed and read by the device's own code, without its quality gate: every window counts.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Letters in the shape notes: B clips, C channels, F = T + 1 frames, T samples, S 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ __all__ = [
     "layer_sides",
 ]  # fmt: skip
 
+Modality = Literal["rgb", "thermal"]
 NORM_EPS = 1e-5
 """Epsilon of every instance norm. Against it the 0..255 scale of the input is part of the contract."""
 
@@ -183,6 +184,16 @@ class ModelSpec:
             return 0, self.channels
         return (0, 3) if task == "bvp" else (3, 4)
 
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities of the input's channels, in their order."""
+        layouts: dict[int, tuple[Modality, ...]] = {1: ("thermal",), 3: ("rgb",), 4: ("rgb", "thermal")}
+        return layouts[self.channels]
+
+    def sources(self, task: str) -> tuple[Modality, ...]:
+        """The modalities that the branch of ``task`` sees."""
+        return self.modalities if self.fusion == "EF" else (("rgb",) if task == "bvp" else ("thermal",))
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a card; ``ModelSpec(**d)`` after ``tasks`` is a tuple again."""
         return asdict(self)
@@ -202,6 +213,7 @@ class TimeConv3d(nn.Conv3d):
         step, pad = self.dilation[0], self.padding
         if step == 1:
             return super().forward(x)
+        assert self.stride[0] == 1, "no layer has both"
         batch, length = x.shape[0], x.shape[2]
         x = functional.pad(x, (0, 0, 0, 0, 0, -length % step))  # [B, C, n * step, S, S]
         x = torch.unflatten(x, 2, (-1, step)).permute(0, 3, 1, 2, 4, 5).flatten(0, 1)  # [B * step, C, n, S, S]

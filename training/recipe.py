@@ -48,7 +48,7 @@ class DataChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ``breath_degc`` and ``nuisance`` (0..1) evenly. ``coded`` is the share of recordings seen through MJPEG or H.264,
     ``pixels`` the side of the rendered face box of the others, ``seed`` that of the recordings where it is not the
     training's own. The BVP label is low-passed at ``bvp_label_harmonics`` times the recording's mean HR: a network that
-    sees differences of 0.7 s at a time finds a slow pulse's harmonics more easily than the pulse itself, and would be
+    sees a second or less at a time finds a slow pulse's harmonics more easily than the pulse itself, and would be
     rewarded for them.
     """
 

@@ -80,15 +80,20 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
 
     def run(
-        self, job: Callable[..., Any], arguments: Iterable[Sequence[Any]], on_report: Callable[..., None]
+        self,
+        job: Callable[..., Any],
+        arguments: Iterable[Sequence[Any]],
+        on_report: Callable[..., None],
+        on_done: Callable[[], None] = lambda: None,
     ) -> list[Any]:
         """Results of ``job(*a)`` for each ``a``, in order; reports go to ``on_report`` as they come.
 
-        The first error of a job ends all and is raised here. When stopped, jobs not begun give None.
+        ``on_done`` is called once for each job that is done. The first error of a job ends all and is raised here. When
+        stopped, jobs not begun give None.
         """
         futures = [self._pool.submit(_unless_stopped, job, a) for a in arguments]
         try:
-            for what in self._until_done(futures):
+            for what in self._until_done(futures, on_done):
                 on_report(*what)
             return [future.result() for future in futures]
         except BrokenProcessPool as error:
@@ -99,12 +104,13 @@ class Workers:
             self.stop()
             raise
 
-    def _until_done(self, futures: list[Future[Any]]) -> Iterator[tuple[Any, ...]]:
+    def _until_done(self, futures: list[Future[Any]], on_done: Callable[[], None]) -> Iterator[tuple[Any, ...]]:
         waiting: set[Future[Any]] = set(futures)
         while waiting:
             done, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
             for future in done:
                 future.result()
+                on_done()
             yield from self._arrived()
 
     def _arrived(self) -> Iterator[tuple[Any, ...]]:

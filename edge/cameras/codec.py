@@ -88,7 +88,10 @@ class _H264:
 
 
 def codec_by_name(name: CodecName, *, quality: int, kbit_s: float, fps: float) -> Codec:
-    """A fresh codec. ``quality`` (1..100) is that of ``mjpeg``, ``kbit_s`` and ``fps`` those of ``h264``."""
+    """A fresh codec. ``quality`` (1..100) is that of ``mjpeg``, ``kbit_s`` and ``fps`` those of ``h264``.
+
+    ``h264`` takes pictures with even sides only; UsageError, from their first one, where PyAV has no encoder for it.
+    """
     if name == "mjpeg":
         return _Mjpeg(quality)
     return _H264(kbit_s, fps) if name == "h264" else _Raw()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Meta
 
 from edge.cameras import Camera
@@ -81,11 +82,12 @@ class SyntheticCamera:
         self._stamps_s, self._kept = _schedule(query, kind)
         self._next = len(self._kept)
         self._codec = codec_by_name("raw", quality=query.quality, kbit_s=query.kbit_s, fps=query.fps)
+        self._frozen: npt.NDArray[np.uint8] | None = None  # what a frozen camera sends again and again
 
     def open(self) -> None:
         """Start again at the first frame."""
         query = self.query
-        self._next = 0
+        self._next, self._frozen = 0, None
         self._codec = codec_by_name(query.codec, quality=query.quality, kbit_s=query.kbit_s, fps=query.fps)
 
     def read(self) -> Frame | None:
@@ -117,13 +119,21 @@ class SyntheticCamera:
         return Truth(self.scene.mean_hr_per_min(t_s, HR_TRUTH_S), self.scene.mean_rr_per_min(t_s, RR_TRUTH_S))
 
     def _rgb(self, t_s: float, pts_ns: int, seq: int) -> Frame:
+        is_frozen = _during(t_s, self.query.freeze_at_s, self.query.freeze_s)
+        image = self._frozen if is_frozen else None
+        if image is None:
+            image = self._codec.pass_through(self._picture(t_s))
+        self._frozen = image if is_frozen else None
+        return Frame(image, pts_ns, "media", seq, "rgb")
+
+    def _picture(self, t_s: float) -> npt.NDArray[np.uint8]:
+        """What the camera sees, before it compresses; a frozen picture is that of the moment at which it froze."""
         query = self.query
         if _during(t_s, query.black_at_s, query.black_s):
-            image = np.zeros((query.height, query.width, 3), np.uint8)
-        else:
-            seen_s = query.freeze_at_s if _during(t_s, query.freeze_at_s, query.freeze_s) else t_s
-            image = self.scene.render_rgb([seen_s], self.view)[0]
-        return Frame(self._codec.pass_through(image), pts_ns, "media", seq, "rgb")
+            return np.zeros((query.height, query.width, 3), np.uint8)
+        seen_s = query.freeze_at_s if _during(t_s, query.freeze_at_s, query.freeze_s) else t_s
+        picture: npt.NDArray[np.uint8] = self.scene.render_rgb([seen_s], self.view)[0]
+        return picture
 
     def _thermal(self, t_s: float, pts_ns: int, seq: int) -> Frame:
         query = self.query
@@ -145,7 +155,10 @@ def from_uri(uri: Uri, kind: FrameKind) -> Camera:
     """
     if uri.target:
         raise UsageError(f"{uri.text}: synthetic: has no target; seen {uri.target!r}; parameters follow a '?'")
-    return SyntheticCamera(uri.text, kind, query_as(uri, SyntheticQuery))
+    query = query_as(uri, SyntheticQuery)
+    if query.codec == "h264" and (query.width % 2 or query.height % 2):
+        raise UsageError(f"{uri.text}: codec=h264 wants even sides; seen {query.width}x{query.height}")
+    return SyntheticCamera(uri.text, kind, query)
 
 
 def _view(query: SyntheticQuery, kind: FrameKind) -> View:

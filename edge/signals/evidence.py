@@ -42,7 +42,7 @@ _MOTION_RMS = 0.02
 _MOTION_AT_RATE = 0.004
 """Displacement amplitude at the rate from which the picture's motion alone could make it."""
 _NOD = 0.006
-"""The same for breathing, which itself moves the head a little."""
+"""The same for breathing, which itself moves the head a little; and the RMS in its band from which motion is named."""
 _NOD_NEAR_PER_MIN = 1.5
 """Motion whose own rate is this near the rate read may be what the other cues show; other sway is not."""
 _MAX_SPREAD_PER_MIN = 10.0
@@ -54,7 +54,7 @@ class Evidence:
     """What one window says about one rate.
 
     ``alive``: the cues that must agree do. ``sqi`` 0..1. ``why``: reason codes that speak against it. ``by_cue`` is the
-    rate that each cue alone would read, by its name, None where it has no peak: nothing is decided by it.
+    rate that each cue alone would read, by its name, None where it has no peak; it is for reports.
     """
 
     rate_per_min: float | None
@@ -110,13 +110,13 @@ def breath_evidence(
     fs: float,
     prior_per_min: float | None,
 ) -> Evidence:
-    """Evidence for RR; at least two cues must agree, with thermal a thermal one among them.
+    """Evidence for RR; at least two cues must agree, among them the network's or the nostrils' where there is one.
 
     ``rsp`` ``[T]`` is the network's waveform, None where its modality is missing; ``thermal_cells`` ``[T, 9, 9]`` in
     degC, None without thermal; ``rgb_cells`` ``[T, 3, 9, 9]`` 0..255; ``motion`` ``[T, 2]`` displacement in shares of
-    the face side. Where there is a thermal cue the rate is read from thermal cues alone; motion and brightness, which
-    show every sway, only support it. A picture that nods shows the nod in every cue, thermal ones too: a head that
-    moves at that very rate is named (``motion``), which keeps RR from ``ok``, and supports nothing beside thermal.
+    the face side. Where there is a network or a nostril cue the rate is read from these alone; motion and brightness,
+    which show every sway, only support it. A picture that nods shows the nod in every cue, thermal ones too: a head
+    that moves at that very rate is named (``motion``), which keeps RR from ``ok``, and supports nothing beside thermal.
     """
     window_s = len(motion) / fs
     warm: dict[str, npt.NDArray[np.floating]] = {}
@@ -132,7 +132,8 @@ def breath_evidence(
         return _nothing(window_s, by_cue)
     support = {name: _support(cue, reading.rate_per_min, window_s) for name, cue in cues.items()}
     moved = _Moved.at(reading, motion, RR_BAND, fs)
-    nods = moved.at_rate >= _NOD and abs((by_cue["motion"] or 0.0) - reading.rate_per_min) < _NOD_NEAR_PER_MIN
+    own_per_min = by_cue["motion"] or 0.0
+    nods = moved.at_rate >= _NOD and abs(own_per_min - reading.rate_per_min) < _NOD_NEAR_PER_MIN
     counted = [support[name] for name in cues if name in warm or not (nods and warm)]
     second = min(sorted([*counted, 0.0, 0.0])[-2], max((support[name] for name in warm), default=1.0))
     agree, edge = second > _MIN_BREATH_SUPPORT, _at_edge(reading, RR_BAND)

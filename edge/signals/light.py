@@ -19,7 +19,7 @@ __all__ = ["light_share"]
 _WHITE = (0.45, 0.7)
 """Red modulation in phase with green, as a share of it, from which and at which a change is surely that of a light."""
 _STANDS_OUT = (3.0, 6.0)
-"""How far the surroundings' power at a rate stands above their median power, from which and at which it counts."""
+"""How far the surroundings' amplitude at a rate stands above its median, from which and at which it counts."""
 
 
 def light_share(cells: npt.NDArray[np.float32], band: Band, fs: float) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,34 +12,46 @@ import msgspec
 
 from edge.benchmarks.machine import machine
 from edge.errors import InputError, UsageError
+from edge.metrics import LIMITS_PER_MIN
 from edge.uri import nearest
 from training.workers import cpu_count, workers
 from training.yardstick.distribution import HR, LEVELS, RR, SPLITS, STORE, recordings
 from training.yardstick.figures import Figure, figures_from_rows
-from training.yardstick.measure import MAIN, Plan, Row, Source, make_tapes, measure, with_constant
+from training.yardstick.measure import MAIN, Plan, Row, Source, geometry, make_tapes, measure, with_constant
 from training.yardstick.networks import Choice, opened
 from training.yardstick.perturbed import CASES
 from training.yardstick.tape import front_fingerprint
 
 __all__ = ["Evaluation", "evaluate", "reference_file", "sources_from_words"]
 
-CONSTANT_PER_MIN = {"hr": round((HR[0] * HR[1]) ** 0.5, 1), "rr": round(0.5 * (RR[0] + RR[1]), 1)}
-"""The middle of what is drawn: the constant guess that is right most often."""
+CONSTANTS: dict[str, dict[str, float]] = {
+    "constant": {"hr": round((HR[0] * HR[1]) ** 0.5, 1), "rr": round(0.5 * (RR[0] + RR[1]), 1)},
+    "luckiest": {"hr": HR[0] + LIMITS_PER_MIN["hr"], "rr": RR[0] + LIMITS_PER_MIN["rr"]},
+}
+"""Guesses that know only the distribution, per minute: its median, which has the least MAE, and the one most often
+within the limit, because HR is drawn evenly over its logarithm."""
 RANDOM_SEED = 0
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured, with what and where. ``networks`` names each network and its identity; ``data`` its parts."""
+    """What was measured, with what and where.
+
+    ``data`` tells what was asked for (``test:moderate,real``), ``counts`` how many recordings or cases each part has,
+    ``networks`` name and identity of each network. The hashes are those of the distributions, of the code in front of
+    the model, and of the real clip where it was used.
+    """
 
     format: int = 1
     protocol: str = "deployed"
     notice: str = "research use, not a medical device; synthetic scenes are no patients"
     machine: str
     networks: dict[str, dict[str, str]]
-    data: dict[str, int]
+    data: str
+    counts: dict[str, int]
     distributions_sha256: str
     front: str
-    constant_per_min: dict[str, float]
+    clip_sha256: str | None
+    constants_per_min: dict[str, dict[str, float]]
     figures: list[Figure]
 
 
@@ -56,11 +69,16 @@ def sources_from_words(data: str, clip: Path | None) -> tuple[Source, ...]:
     UsageError
         An unknown split or part, or ``real`` without a clip.
     """
-    split, colon, words = data.partition(":")
+    split, colon, listed = data.partition(":")
+    words = listed.split(",")
     if not colon or split not in SPLITS:
         raise UsageError(f"--data {data!r}: want SPLIT:PART,PART with SPLIT one of {', '.join(SPLITS)}")
+    if len(set(words)) < len(words):
+        raise UsageError(f"--data {data!r} names a part twice; name each once")
+    if "real" in words and split != "test":
+        raise UsageError(f"--data {data!r}: the real clip is for figures, not for choices; ask for test:real")
     found: list[Source] = []
-    for word in words.split(","):
+    for word in words:
         if word == "real":
             found += _real(clip)
         elif word in LEVELS:
@@ -80,19 +98,26 @@ def _real(clip: Path | None) -> list[Source]:
 
 def evaluate(
     chosen: Choice,
+    data: str,
     sources: Sequence[Source],
     published: Path | None,
     tapes: Path,
     on_progress: Callable[[str, int, int, str], None],
 ) -> tuple[Evaluation, list[Row]] | None:
-    """Measure ``chosen`` beside POS, the published graph (where given), random weights and a constant guess.
+    """Measure ``chosen`` on ``sources``, which ``data`` named, beside all that it is compared with.
 
     ``tapes`` is the folder in which the part in front of the model is kept; None when interrupted, and the same call
-    goes on. The errors of :func:`training.yardstick.networks.opened` are raised before anything is measured.
+    goes on. What cannot be used is raised before anything is measured: the errors of
+    :func:`training.yardstick.networks.opened`, and UsageError for a published graph of another geometry.
     """
     networks = {MAIN: chosen, "random": Choice("random", seed=RANDOM_SEED, like=chosen)}
     if published is not None:
         networks["published"] = Choice("published", str(published))
+        if geometry(networks["published"]) != geometry(chosen):
+            raise UsageError(
+                f"{published} takes {geometry(networks['published'])}, the model {geometry(chosen)}; "
+                "they cannot see the same frames; leave --published out"
+            )
     named = {method: _named(choice) for method, choice in networks.items()}
     plan = Plan(tuple(sources), networks, tapes)
     with workers(cpu_count(), "training.yardstick.measure") as pool:
@@ -100,16 +125,19 @@ def evaluate(
         rows = measure(pool, plan, on_progress) if not pool.stopped else []
         if pool.stopped:
             return None
-    rows = [*rows, *with_constant(rows, CONSTANT_PER_MIN)]
-    counts: dict[str, int] = {}
-    for source in sources:
-        counts[source.data] = counts.get(source.data, 0) + 1
+    guesses = [row for method, guess in CONSTANTS.items() for row in with_constant(rows, method, guess)]
+    clips = {source.clip for source in sources if source.clip}
     result = Evaluation(
-        machine=machine(), networks=named, data=counts, front=front_fingerprint(),
-        distributions_sha256=hashlib.sha256(STORE.read_bytes()).hexdigest(), constant_per_min=CONSTANT_PER_MIN,
-        figures=figures_from_rows(rows),
+        machine=machine(), networks=named, data=data, counts=dict(Counter(source.data for source in sources)),
+        distributions_sha256=_sha256(STORE), front=front_fingerprint(),
+        clip_sha256=_sha256(Path(clips.pop())) if clips else None, constants_per_min=CONSTANTS,
+        figures=figures_from_rows([*rows, *guesses]),
     )  # fmt: skip
-    return result, rows
+    return result, [*rows, *guesses]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _named(choice: Choice) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from edge.metrics import LIMITS_PER_MIN, Agreement, Published, agreement, publis
 from training.yardstick.measure import Row
 from training.yardstick.perturbed import WITHIN_PER_MIN
 
-__all__ = ["Figure", "figures_from_rows", "limit_per_min"]
+__all__ = ["REAL", "Figure", "figures_from_rows", "limit_per_min"]
 
 REAL = "real"
 
@@ -23,7 +23,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     ``split`` and ``part`` name the part: ``all``, ``rate`` (a band of true rates per minute), ``tone`` (a third of skin
     tones), ``codec`` or ``change``. ``every`` counts every look that was due; ``published`` is None for methods that
-    publish nothing. ``recordings`` tells how many independent recordings are behind it.
+    publish nothing. ``recordings`` tells from how many recordings the looks that were due come (on the real clip:
+    cases, all of one recording).
     """
 
     data: str
@@ -38,7 +39,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def limit_per_min(data: str, rate: str) -> float:
-    """Within what an estimate counts as right; the real clip's own limit is narrower."""
+    """Within what an estimate counts as right; that of the part ``real`` is narrower."""
     return WITHIN_PER_MIN if data == REAL else LIMITS_PER_MIN[rate]
 
 
@@ -81,6 +82,6 @@ def _figure(rows: list[Row], inside: npt.NDArray[np.bool_], split: str, part: st
         shown = published(truth, value, np.array([row.state == "ok" for row in chosen]), due, limit)
     return Figure(
         data=first.data, rate=first.rate, method=first.method, split=split, part=part,
-        recordings=len({row.recording for row in chosen}), limit_per_min=limit,
+        recordings=len({row.recording for row in chosen if row.is_due}), limit_per_min=limit,
         every=agreement(truth[due], estimate[due], limit), published=shown,
     )  # fmt: skip

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
+from edge.bundle import Bundle
 from edge.cameras import SCHEMES, camera_from_uri
 from edge.cameras.synthetic import SyntheticCamera
 from edge.faces import detector_by_name
@@ -20,15 +22,15 @@ from edge.faces.track import FaceTracker
 from edge.person import HR_WINDOW_S, RR_WINDOW_S
 from edge.signals.evidence import Evidence
 from edge.uri import parse_uri
-from edge.vitals import Estimate
-from training.workers import Workers, report
+from edge.vitals import Estimate, State
+from training.workers import Workers
 from training.yardstick import perturbed
 from training.yardstick.distribution import Recording
 from training.yardstick.networks import Choice, opened
 from training.yardstick.perturbed import CASES, TRUE_HR_PER_MIN, PerturbedCase, open_case
 from training.yardstick.tape import Tape, front_fingerprint, load_tape, replay, save_tape, tape_from_cameras
 
-__all__ = ["CUES", "MAIN", "Plan", "Row", "Source", "make_tapes", "measure"]
+__all__ = ["CUES", "MAIN", "SETTLE_S", "WINDOW_S", "Plan", "Row", "Source", "geometry", "make_tapes", "measure"]
 
 MAIN = "network"
 """The network that is judged; the others stand beside it."""
@@ -38,6 +40,8 @@ REFERENCE = {"hr": "pos", "rr": "nostril"}
 """The runtime's reference without a network, by rate."""
 SETTLE_S = 1.0
 """A face is found within so long: two detections, a fifth of a second apart."""
+_NOT_SEEN: frozenset[State] = frozenset({"camera_lost", "no_face", "stale"})
+"""States in which what was gathered before tells nothing of now."""
 WINDOW_S = {"hr": HR_WINDOW_S, "rr": RR_WINDOW_S[1]}
 
 
@@ -89,42 +93,56 @@ class Plan(msgspec.Struct, frozen=True):
 def make_tapes(pool: Workers, plan: Plan, on_progress: Callable[[str, int, int, str], None]) -> None:
     """Make the tapes that ``plan`` lacks; what is made stays when this is stopped."""
     main = plan.networks[MAIN]
-    geometry = _geometry(main)
-    missing = [source for source in plan.sources if not _tape_path(plan.tapes, source, geometry).is_file()]
-    done = len(plan.sources) - len(missing)
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        on_progress("recordings played", done, len(plan.sources), "")
-
-    on_progress("recordings played", done, len(plan.sources), "")
-    pool.run(_make_tape, [(plan.tapes, source, main, geometry) for source in missing], count)
+    paths = {source: _tape_path(plan.tapes, source, main) for source in plan.sources}
+    missing = [(path, source, main) for source, path in paths.items() if not path.is_file()]
+    count = _Counter("recordings played", len(paths) - len(missing), len(paths), on_progress)
+    pool.run(_make_tape, missing, _ignored, count)
 
 
-def _geometry(choice: Choice) -> str:
+def geometry(choice: Choice) -> str:
+    """What two networks must share to be asked about the same tapes."""
     bundle = opened(choice).bundle
-    return f"{bundle.size}px-{bundle.fps:g}fps-{bundle.frames}"
+    return f"{bundle.size} px, {bundle.frames} frames at {bundle.fps:g} fps"
 
 
-def _tape_path(folder: Path, source: Source, geometry: str) -> Path:
-    by = [
-        hashlib.sha256(Path(made).read_bytes()).hexdigest() for made in (source.clip, perturbed.__file__) if source.case
-    ]
-    what = msgspec.json.encode([source.recording, source.case, "".join(by), geometry, front_fingerprint()])
+def _tape_path(folder: Path, source: Source, main: Choice) -> Path:
+    by = [_file_hash(made) for made in (source.clip, perturbed.__file__)] if source.case else []
+    channels = opened(main).bundle.channels if source.case else ()  # with a thermal camera frames have all of them
+    what = msgspec.json.encode([source.recording, source.case, by, geometry(main), channels, front_fingerprint()])
     return folder / f"{source.name.replace('/', '-')}-{hashlib.sha256(what).hexdigest()[:16]}.npz"
 
 
-def _make_tape(folder: Path, source: Source, main: Choice, geometry: str) -> None:
-    bundle = opened(main).bundle
+@lru_cache(maxsize=4)
+def _file_hash(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+class _Counter:
+    """Tells how many of ``of`` are done."""
+
+    def __init__(self, what: str, done: int, of: int, on_progress: Callable[[str, int, int, str], None]) -> None:
+        self._what, self._done, self._of, self._on_progress = what, done, of, on_progress
+        on_progress(what, done, of, "")
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._on_progress(self._what, self._done, self._of, "")
+
+
+def _ignored(*_: object) -> None:
+    """Jobs here report nothing but that they are done."""
+
+
+def _make_tape(path: Path, source: Source, main: Choice) -> None:
+    save_tape(_played(source, opened(main).bundle), path)
+
+
+def _played(source: Source, bundle: Bundle) -> Tape:
     if source.recording is not None:
         cameras = [camera_from_uri(source.recording.uri, kind) for kind in ("rgb", "thermal")]
-        tape = tape_from_cameras(bundle, cameras, FaceTracker(detector_by_name("haar")))
-    else:
-        camera, tracker = open_case(_case(source.case), Path(source.clip))
-        tape = tape_from_cameras(bundle, [camera], tracker)
-    save_tape(tape, _tape_path(folder, source, geometry))
-    report()
+        return tape_from_cameras(bundle, cameras, FaceTracker(detector_by_name("haar")))
+    camera, tracker = open_case(_case(source.case), Path(source.clip))
+    return tape_from_cameras(bundle, [camera], tracker)
 
 
 def _case(name: str) -> PerturbedCase:
@@ -135,44 +153,41 @@ def _case(name: str) -> PerturbedCase:
 
 
 def measure(pool: Workers, plan: Plan, on_progress: Callable[[str, int, int, str], None]) -> list[Row]:
-    """The rows of all sources, in their order. The tapes must be there."""
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        on_progress("recordings measured", done, len(plan.sources), "")
-
-    geometry = _geometry(plan.networks[MAIN])
-    jobs = [(_tape_path(plan.tapes, source, geometry), source, plan.networks) for source in plan.sources]
-    return [row for rows in pool.run(_rows, jobs, count) if rows for row in rows]
+    """The rows of all sources, in their order. A tape that is absent or damaged is made."""
+    main = plan.networks[MAIN]
+    jobs = [(_tape_path(plan.tapes, source, main), source, plan.networks) for source in plan.sources]
+    count = _Counter("recordings measured", 0, len(jobs), on_progress)
+    return [row for rows in pool.run(_rows, jobs, _ignored, count) if rows for row in rows]
 
 
 def _rows(path: Path, source: Source, networks: Mapping[str, Choice]) -> list[Row]:
     tape = load_tape(path)
-    assert tape is not None, f"{path} was just made"
-    rows = [row for method, choice in networks.items() for row in _of_network(tape, source, method, choice)]
-    report()
-    return rows
-
-
-def _of_network(tape: Tape, source: Source, method: str, choice: Choice) -> Iterator[Row]:
-    network = opened(choice)
+    if tape is None:
+        _make_tape(path, source, networks[MAIN])
+        tape = load_tape(path)
+        assert tape is not None, f"{path} was just made"
     truth = _Truth(source)
+    return [row for method, choice in networks.items() for row in _of_network(tape, truth, method, choice)]
+
+
+def _of_network(tape: Tape, truth: _Truth, method: str, choice: Choice) -> Iterator[Row]:
+    network = opened(choice)
     looks = list(replay(tape, network.bundle, network.runtime))
-    for tick_ns, look in looks if source.recording else looks[-1:]:
-        for rate, estimate, evidence in zip(("hr", "rr"), (look.hr, look.rr), look.evidence, strict=True):
-            t_s = tick_ns * 1e-9
-            row = truth.row(rate, t_s, estimate, evidence)
-            if row is None:
-                continue
-            yield msgspec.structs.replace(row, method=f"{method}{CUES}")
-            alone = evidence.by_cue.get("network") if evidence else None
-            bare = msgspec.structs.replace(row, state=None, value=None)
-            yield msgspec.structs.replace(bare, method=method, estimate=alone)
-            if method == MAIN:
-                reference = evidence.by_cue.get(REFERENCE[rate]) if evidence else None
-                yield msgspec.structs.replace(bare, method=REFERENCE[rate], estimate=reference)
+    for tick_ns, look in looks if truth.is_scene else looks[-1:]:
+        for rate, estimate, gathered in zip(("hr", "rr"), (look.hr, look.rr), look.evidence, strict=True):
+            evidence = None if estimate.state in _NOT_SEEN else gathered
+            row = truth.row(rate, tick_ns * 1e-9, estimate, evidence)
+            if row is not None:
+                yield from _of_look(row, method, evidence)
+
+
+def _of_look(row: Row, method: str, evidence: Evidence | None) -> Iterator[Row]:
+    """The whole chain, the network alone, and beside the main one the reference alone."""
+    yield msgspec.structs.replace(row, method=f"{method}{CUES}")
+    reference = REFERENCE[row.rate]
+    for name, cue in {method: "network", **({reference: reference} if method == MAIN else {})}.items():
+        alone = evidence.by_cue.get(cue) if evidence else None
+        yield msgspec.structs.replace(row, method=name, estimate=alone, state=None, value=None)
 
 
 class _Truth:
@@ -180,6 +195,7 @@ class _Truth:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.is_scene = source.recording is not None
         self._camera = None
         if source.recording is not None:
             camera = camera_from_uri(source.recording.uri, "rgb")
@@ -213,8 +229,6 @@ class _Truth:
         return {"tone": ("light", "medium", "dark")[third], "codec": codec}
 
 
-def with_constant(rows: Sequence[Row], guess: Mapping[str, float]) -> list[Row]:
-    """A row of the method ``constant`` for each look, which always reads ``guess`` (per minute, by rate)."""
-    return [
-        msgspec.structs.replace(row, method="constant", estimate=guess[row.rate]) for row in rows if row.method == MAIN
-    ]
+def with_constant(rows: Sequence[Row], method: str, guess: Mapping[str, float]) -> list[Row]:
+    """A row of ``method`` for each look, which always reads ``guess`` (per minute, by rate)."""
+    return [msgspec.structs.replace(row, method=method, estimate=guess[row.rate]) for row in rows if row.method == MAIN]

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -20,6 +20,9 @@ from edge.bundle import FORMAT, Bundle, Channel, Graph, GraphEntry, Manifest, Ta
 from edge.errors import InputError
 from edge.runtimes import Runtime
 from edge.runtimes.onnxrt import open_runtime
+
+if TYPE_CHECKING:
+    from training.model import Mmrphys
 
 __all__ = ["Choice", "Network", "opened"]
 
@@ -81,10 +84,11 @@ def _manifest(
     size: int,
     channels: tuple[Channel, ...],
     sources: dict[Task, tuple[Channel, ...]],
+    card: dict[str, Any] | None = None,
 ) -> Manifest:
     return Manifest(
         format=FORMAT, name=name, fps=fps, frames=frames, size=size, channels=channels, tasks=tuple(sources),
-        sources=sources, graphs=(), tensorrt="", card={}, files={},
+        sources=sources, graphs=(), tensorrt="", card=card or {}, files={},
     )  # fmt: skip
 
 
@@ -98,7 +102,7 @@ class _TorchRuntime:
         self._model, self.name, self.graph = model, name, _NO_GRAPH
 
     def infer(self, frames: Floats) -> dict[str, Floats]:
-        import torch  # noqa: PLC0415 - a bundle is measured without torch
+        import torch  # noqa: PLC0415 - torch is slow to import
 
         torch.set_num_threads(1)
         with torch.inference_mode():
@@ -109,29 +113,32 @@ class _TorchRuntime:
 
 
 def _checkpoint(path: Path) -> Network:
-    from training.checkpoint import load_card, model_from_checkpoint  # noqa: PLC0415 - a bundle is measured without torch
+    from training.checkpoint import load_card, model_from_checkpoint  # noqa: PLC0415 - torch is slow to import
 
     card, model = load_card(path), model_from_checkpoint(path)
-    spec = card.spec
-    layouts: dict[int, tuple[Channel, ...]] = {1: ("thermal",), 3: ("rgb",), 4: ("rgb", "thermal")}
-    channels = layouts[spec.channels]
-    sources = {task: channels if spec.fusion == "EF" else channels[i : i + 1] for i, task in enumerate(spec.tasks)}
-    manifest = _manifest(card.name, card.fps, card.frames, card.size, channels, sources)  # type: ignore[arg-type]
-    return Network(_stand_in(manifest, f"sha256:{card.weights_sha256}", path), _TorchRuntime(model, card.name))
+    return _torch_network(model, card.name, card.fps, card.frames, f"sha256:{card.weights_sha256}", path)
 
 
 def _random(like: Manifest, seed: int) -> Network:
-    """Weights as a training from ``seed`` would start with."""
-    import torch  # noqa: PLC0415 - a bundle is measured without torch
+    """Weights as a training from ``seed`` would start with, in the same model."""
+    import torch  # noqa: PLC0415 - torch is slow to import
 
     from training.model import Mmrphys, ModelSpec  # noqa: PLC0415
 
     channels = sum(3 if channel == "rgb" else 1 for channel in like.channels)
     apart = len(like.channels) > 1 and all(len(source) == 1 for source in like.sources.values())
+    reach = str(like.card.get("reach", "short"))
     torch.manual_seed(seed)
-    model = Mmrphys(ModelSpec(like.size, "NF" if apart else "EF", channels, like.tasks)).eval()
-    manifest = _manifest(f"random-{seed}", like.fps, like.frames, like.size, like.channels, like.sources)
-    return Network(_stand_in(manifest, f"random:{seed}", Path()), _TorchRuntime(model, manifest.name))
+    model = Mmrphys(ModelSpec(like.size, "NF" if apart else "EF", channels, like.tasks, reach)).eval()
+    return _torch_network(model, f"random-{seed}", like.fps, like.frames, f"random:{seed}", Path())
+
+
+def _torch_network(model: Mmrphys, name: str, fps: float, frames: int, identity: str, path: Path) -> Network:
+    spec = model.spec
+    tasks: tuple[Task, ...] = tuple(task for task in ("bvp", "rsp") if task in spec.tasks)
+    sources = {task: spec.sources(task) for task in tasks}
+    manifest = _manifest(name, fps, frames, spec.size, spec.modalities, sources, spec.as_dict())
+    return Network(_stand_in(manifest, identity, path), _TorchRuntime(model, name))
 
 
 # ------------------------------------------------------------------------------------------------------ published graph

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,11 @@ __all__ = ["Tape", "front_fingerprint", "load_tape", "replay", "save_tape", "tap
 Event = tuple[str, int, Situation | None, Situation | None]
 """``("take", frame index)``, ``("infer", 0)``, ``("forget", 0)`` or ``("look", tick in ns, HR and RR situation)``."""
 
-_FRONT = ("cameras", "faces", "clips", "frames.py", "intake.py", "pipeline.py")
-"""The parts of ``edge`` that decide what a tape holds."""
+_FRONT = (
+    "cameras", "faces", "clips", "frames.py", "intake.py", "pipeline.py", "signals/state.py", "uri.py", "vitals.py",
+)  # fmt: skip
+_LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "av")
+"""The parts of ``edge``, and the packages, that decide what a tape holds; and this file, that it can be read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +172,7 @@ def _read(camera: Camera) -> Iterator[tuple[int, FrameKind, Frame | None]]:
 def replay(tape: Tape, bundle: Bundle, runtime: Runtime) -> Iterator[tuple[int, Look]]:
     """Each look's stream time and what a person with this model shows.
 
-    ValueError for a bundle of another geometry than the tape's.
+    ValueError for a bundle of another geometry than the tape's; ``measure.geometry`` names what must be the same.
     """
     if (bundle.fps, bundle.size) != (tape.fps, tape.data.shape[-1]):
         raise ValueError(
@@ -228,9 +232,10 @@ def load_tape(path: Path) -> Tape | None:
 def front_fingerprint() -> str:
     """A hash of the code that decides what a tape holds: a tape made by other code is made anew."""
     root = Path(edge.__file__).resolve().parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES).encode())
     for name in _FRONT:
         place = root / name
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()[:16]

@@ -69,6 +69,19 @@ def test_h264_keeps_about_to_its_bit_rate() -> None:
     assert 75 < sum(sizes) * 8 / 4.0 / 1000 < 300
 
 
+@pytest.mark.parametrize("codec", ["mjpeg", "h264"])
+def test_a_frozen_camera_sends_the_very_same_picture(codec: str) -> None:
+    seen = pictures(f"&codec={codec}&freeze_at_s=0.5&freeze_s=0.3")
+    assert all(np.array_equal(a, seen[15]) for a in seen[15:24])
+    assert not np.array_equal(seen[14], seen[15])
+    assert not np.array_equal(seen[23], seen[24])
+
+
+def test_h264_wants_even_sides() -> None:
+    with pytest.raises(UsageError, match="even sides; seen 161x120"):
+        camera_from_uri("synthetic:?codec=h264&width=161&height=120", "rgb")
+
+
 def test_an_unknown_codec_is_one_line_that_lists_what_there_is() -> None:
     with pytest.raises(UsageError, match="codec"):
         camera_from_uri("synthetic:?codec=vp9", "rgb")

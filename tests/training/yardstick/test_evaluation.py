@@ -14,6 +14,8 @@ import torch
 
 from edge import cli
 from edge.bundle import Bundle
+from edge.cameras import camera_from_uri
+from edge.cameras.synthetic import SyntheticCamera
 from edge.errors import InputError, UsageError
 from training.checkpoint import Card, save_checkpoint
 from training.model import Mmrphys, ModelSpec
@@ -24,7 +26,7 @@ from training.yardstick.figures import Figure, figures_from_rows
 from training.yardstick.measure import CUES, MAIN, Row, Source
 from training.yardstick.networks import Choice, opened
 from training.yardstick.report import save_report
-from training.yardstick.tables import markdown_from_evaluation, text_from_evaluation
+from training.yardstick.tables import cells_of_split, markdown_from_evaluation, text_from_evaluation
 
 SMALL = "synthetic:?seconds=13&width=320&height=240&amplitude=0.015&codec=raw"
 SOURCES = (
@@ -36,7 +38,7 @@ SOURCES = (
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, list[Row]]:
     folder = tmp_path_factory.mktemp("tapes")
-    done = evaluate(Choice("bundle"), SOURCES, None, folder, lambda *_: None)
+    done = evaluate(Choice("bundle"), "test:moderate", SOURCES, None, folder, lambda *_: None)
     assert done is not None
     assert len(list(folder.glob("*.npz"))) == 2
     return done
@@ -61,7 +63,7 @@ def test_the_network_reads_what_the_scene_knows_and_random_weights_do_not(
 def test_a_constant_guess_errs_by_what_it_is_off(measured: tuple[Evaluation, list[Row]]) -> None:
     result, rows = measured
     truths = [row.truth for row in rows if row.method == MAIN and row.rate == "hr" and row.is_due]
-    guess = result.constant_per_min["hr"]
+    guess = result.constants_per_min["constant"]["hr"]
     assert of(result, "constant")[0].every.mae == pytest.approx(np.abs(np.array(truths) - guess).mean())
 
 
@@ -92,9 +94,71 @@ def test_a_second_evaluation_plays_nothing_again(tmp_path: Path) -> None:
     told: list[str] = []
     for _ in range(2):
         told.clear()
-        evaluate(Choice("bundle"), SOURCES[:1], None, tmp_path, lambda what, done, *_: told.append(f"{what} {done}"))
+        evaluate(
+            Choice("bundle"), "test:moderate", SOURCES[:1], None, tmp_path,
+            lambda what, done, *_: told.append(f"{what} {done}"),
+        )  # fmt: skip
     assert "recordings played 0" not in told
     assert "recordings measured 1" in told
+
+
+def test_a_face_that_left_is_a_miss_however_well_its_pulse_was_known(tmp_path: Path) -> None:
+    away = Recording("test/faults-0", "faults", 1.5, f"{SMALL}&hr=75&seed=0&tone=1.5&leave_at_s=9&leave_s=3")
+    done = evaluate(Choice("bundle"), "test:faults", [Source("faults", away)], None, tmp_path, lambda *_: None)
+    assert done is not None
+    rows = [row for row in done[1] if row.rate == "hr" and row.method in (MAIN, f"{MAIN}{CUES}", "pos")]
+    assert all(row.estimate is not None for row in rows if row.t_s == 9.0)
+    gone = [row for row in rows if 11.9 < row.t_s < 13.1]
+    assert len(gone) == 2 * 3
+    assert all(row.is_due and row.estimate is None for row in gone)
+
+
+def test_a_damaged_tape_is_played_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = evaluate(Choice("bundle"), "test:moderate", SOURCES[:1], None, tmp_path, lambda *_: None)
+        assert done is not None
+        assert of(done[0], MAIN)[0].every.looks == 3
+        [path] = tmp_path.glob("*.npz")
+        path.write_bytes(path.read_bytes()[:1000])
+
+
+def test_a_look_is_due_from_the_second_on_at_which_its_window_could_be_full(
+    measured: tuple[Evaluation, list[Row]],
+) -> None:
+    _, rows = measured
+    due = {row.t_s: row.is_due for row in rows if row.rate == "hr"}
+    assert (due[10.0], due[11.0], due[12.0]) == (False, True, True)
+    truth = {row.t_s: row.truth for row in rows if row.rate == "hr" and row.recording == SOURCES[0].name}
+    camera = camera_from_uri(SOURCES[0].recording.uri, "rgb")  # type: ignore[union-attr]
+    assert isinstance(camera, SyntheticCamera)
+    assert truth[12.0] == pytest.approx(camera.scene.mean_hr_per_min(12.0, 10.0), abs=0.3)
+
+
+def test_cases_of_the_real_clip_are_judged_at_their_end_beside_the_published_graph(
+    shared_dir: Path, tmp_path: Path
+) -> None:
+    sources = [s for s in sources_from_words("test:real", shared_dir / "data/face.mp4") if "flicker-s0.62-o0" in s.name]
+    graph = shared_dir / "reference/onnx/SCAMPS_MultiTask_9x9.onnx"
+    done = evaluate(Choice("bundle"), "test:real", sources, graph, tmp_path, lambda *_: None)
+    assert done is not None
+    result, rows = done
+    assert {row.rate for row in rows} == {"hr"}
+    assert of(result, "pos")[0].every.looks == of(result, "published")[0].every.looks == 1
+    assert of(result, "pos", "change")[0].part == "flicker"
+    assert of(result, "pos")[0].limit_per_min == 3.0
+    assert of(result, "pos")[0].every.within == 1.0
+    names = {path.name for path in save_report(result, rows, tmp_path / "r")}
+    assert "scatter.png" not in names
+    assert "given instead of found" in (tmp_path / "r" / "evaluate.html").read_text()
+
+
+def test_a_published_graph_of_another_size_is_refused_before_anything_is_played(
+    shared_dir: Path, tmp_path: Path
+) -> None:
+    graph = shared_dir / "reference/onnx/SCAMPS_MultiTask_72x72_FP.onnx"
+    with pytest.raises(UsageError, match="72 px"):
+        evaluate(Choice("bundle"), "test:moderate", SOURCES, graph, tmp_path, lambda *_: None)
+    assert not list(tmp_path.iterdir())
 
 
 class Page(HTMLParser):
@@ -132,14 +196,13 @@ def test_the_report_is_five_kinds_of_file_and_its_page_needs_nothing_else(
 def test_tables_show_every_method(measured: tuple[Evaluation, list[Row]]) -> None:
     result, _ = measured
     for text in (markdown_from_evaluation(result), text_from_evaluation(result)):
-        for name in ("network alone", "POS alone", "random weights alone", "constant guess"):
+        for name in ("network alone", "POS alone", "random weights alone", "constant guess, least MAE"):
             assert name in text
     lines = [line for line in markdown_from_evaluation(result).splitlines() if "|" in line]
     assert len({line.count("|") for line in lines}) == 1
 
 
-def test_a_checkpoint_measures_as_the_bundle_made_from_it(bundle: Bundle, tmp_path: Path) -> None:
-    """The torch model behind the chain gives the windows that its own forward pass gives."""
+def test_a_checkpoint_is_measured_by_its_own_forward_pass(bundle: Bundle, tmp_path: Path) -> None:
     torch.manual_seed(3)
     model = Mmrphys(ModelSpec(9, "NF", 4)).eval()
     card = Card(name="x", size=9, fusion="NF", channels=4, tasks=("bvp", "rsp"), fps=30.0, frames=181)
@@ -151,6 +214,17 @@ def test_a_checkpoint_measures_as_the_bundle_made_from_it(bundle: Bundle, tmp_pa
     for task, wave in network.runtime.infer(clip).items():
         np.testing.assert_allclose(wave, wanted[task].numpy(), rtol=1e-5)
     assert network.bundle.manifest.sources == bundle.manifest.sources
+
+
+def test_random_weights_are_those_of_the_same_model(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    started = Mmrphys(ModelSpec(9, "NF", 4, reach="long")).eval()
+    card = Card(name="x", size=9, fusion="NF", channels=4, tasks=("bvp", "rsp"), reach="long", fps=30.0, frames=181)
+    save_checkpoint(tmp_path / "x.safetensors", started.state_dict(), card)
+    like = Choice("checkpoint", str(tmp_path / "x.safetensors"))
+    clip = np.random.default_rng(0).uniform(0, 255, (1, 4, 181, 9, 9)).astype(np.float32)
+    waves = [opened(choice).runtime.infer(clip)["bvp"] for choice in (like, Choice("random", seed=0, like=like))]
+    np.testing.assert_array_equal(*waves)
 
 
 def test_random_weights_follow_their_seed() -> None:
@@ -187,6 +261,8 @@ def test_words_name_recordings_and_cases() -> None:
         ("train:hard", "test, validation"),
         ("test:hrad", "did you mean 'hard'"),
         ("test:real", "--clip"),
+        ("validation:real", "not for choices"),
+        ("test:hard,hard", "names a part twice"),
     ],
 )
 def test_wrong_words_are_one_line(data: str, says: str) -> None:
@@ -214,12 +290,28 @@ def test_the_command_writes_its_report(
     assert (tmp_path / "r" / "evaluate.html").is_file()
 
 
+def test_a_folder_that_cannot_be_written_is_named_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert cli.main(["evaluate", "--data", "validation:hard", "--out", str(tmp_path / "file")]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
 def test_two_models_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", "--bundle", "a", "--checkpoint", "b"]) == 2
     assert "give one" in capsys.readouterr().err
 
 
 # -------------------------------------------------------------------------------------------------------------- figures
+
+
+def test_parts_stand_in_their_order(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, _ = measured
+    bands = [line[2] for line in cells_of_split(result, "rate") if line[1] == "HR" and line[3] == "POS alone"]
+    assert bands == ["60-90", "90-120"]
+    tones = [line[2] for line in cells_of_split(result, "tone") if line[1] == "HR" and line[3] == "POS alone"]
+    assert tones == ["light", "dark"]
 
 
 def row(method: str, truth: float, estimate: float | None, **more: object) -> Row:
