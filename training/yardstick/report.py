@@ -169,7 +169,7 @@ def _about(result: Evaluation) -> Html:
     hr_s, rr_s = (WINDOW_S[rate] + SETTLE_S for rate in ("hr", "rr"))
     scenes = (
         "Every look at a synthetic recording goes through detector, tracker, crop, time grid, model and states as on "
-        f"the device. A look is one second; it is due from {hr_s:g} s (HR) and {rr_s:g} s (RR) on, when the longest window "
+        f"the device. It is one second, and due from {hr_s:g} s (HR) and {rr_s:g} s (RR) on, when the longest window "
         "could be full, whether or not a face was found. Looks of one recording overlap and are not independent."
     )
     real = (
