@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -149,7 +150,7 @@ def _page(result: Evaluation, pictures: dict[str, bytes]) -> str:
     main = result.networks[MAIN]
     title = f"Evaluation of {main['name']}"
     content: list[object] = [tag("h1", title), tag("p", result.notice, class_="notice")]
-    content += [_about(result), section(SPLITS["all"], _table(result, "all"))]
+    content += [_about(result), section(SPLITS["all"], _tables(result, "all"))]
     captions = {
         "within.png": "Share of looks within the limit, by part and method. A look that reads nothing counts as wrong.",
         "scatter.png": "Read against true. The grey band is the limit.",
@@ -159,7 +160,7 @@ def _page(result: Evaluation, pictures: dict[str, bytes]) -> str:
             continue
         content.append(section(caption.split(".", maxsplit=1)[0], figure(_image(pictures[name], caption), caption)))
     splits = [split for split in SPLITS if split != "all" and any(f.split == split for f in result.figures)]
-    content += [section(SPLITS[split], _table(result, split)) for split in splits]
+    content += [section(SPLITS[split], _tables(result, split)) for split in splits]
     return page(title, *content)
 
 
@@ -188,9 +189,21 @@ def _about(result: Evaluation) -> Html:
     return join(paragraph(text) for text in told if text)
 
 
-def _table(result: Evaluation, split: str) -> Html:
-    heads = [cell.replace("`", "") for cell in HEAD]
-    return table(SPLITS[split], heads, cells_of_split(result, split), text_columns=(0, 1, 2, 3))
+def _tables(result: Evaluation, split: str) -> Html:
+    """One table for each part of the data and rate, because all columns side by side are wide enough as they are."""
+    made = []
+    for (name, rate), lines in groupby(cells_of_split(result, split), lambda cells: (cells[0], cells[1])):
+        first = slice(3, None) if split == "all" else slice(2, None)
+        columns = (0,) if split == "all" else (0, 1)
+        made.append(
+            table(f"{name}: {rate}", HEAD[first], [_whole(cells[first]) for cells in lines], text_columns=columns)
+        )
+    return join(made)
+
+
+def _whole(cells: list[str]) -> list[Html]:
+    """Cells that do not break over lines."""
+    return [tag("span", cell, style="white-space:nowrap") for cell in cells]
 
 
 def _image(png: bytes, text: str) -> Html:
