@@ -15,7 +15,7 @@ from edge.errors import BundleError
 from edge.runtimes import Runtime
 from edge.signals.evidence import Evidence, breath_evidence, pulse_evidence
 from edge.signals.overlap import OverlapAdd
-from edge.signals.references import CELLS
+from edge.signals.references import CELLS, face_warmth_degc
 from edge.signals.state import GateRules, RateTracker, Situation, first_named
 from edge.vitals import Estimate, Signals
 
@@ -33,6 +33,9 @@ _MAX_BRIDGED = 0.05
 """Largest share of grid frames of a window that may bridge a gap."""
 _MIN_THERMAL = 0.8
 """Smallest share of real thermal frames of an RR window for thermal to count."""
+_MIN_WARMTH_DEGC = 2.0
+"""Motion and light of a picture may look like breath. It counts on a face that is this much warmer than what is beside
+it (drawn living faces 6 to 14, photographs 1), or that has a pulse."""
 _FROZEN_S = 1.0
 
 
@@ -175,11 +178,18 @@ class Person:
             return None
         warm = self._warm
         rsp = self._waves["rsp"].newest(count) if "rsp" in self._waves and self._believes_rsp else None
+        thermal = self._cells.window()[3, -count:] if warm else None
         evidence = breath_evidence(
-            rsp, self._cells.window()[3, -count:] if warm else None, self._rgb(count), self._displacement(count),
-            self._bundle.fps, self._rr.rate_per_min,
-        )  # fmt: skip
-        return evidence if warm else self._without_thermal(evidence)
+            rsp, thermal, self._rgb(count), self._displacement(count), self._bundle.fps, self._rr.rate_per_min
+        )
+        missing = "thermal_gap" if self._thermal_camera else "no_thermal"
+        why = () if warm else (missing,)
+        dead = (
+            ()
+            if self._hr.passed or (thermal is not None and face_warmth_degc(thermal) > _MIN_WARMTH_DEGC)
+            else ("not_alive",)
+        )
+        return replace(evidence, alive=evidence.alive and not dead, why=(*why, *dead, *evidence.why))
 
     @property
     def _warm(self) -> bool:
@@ -190,12 +200,6 @@ class Person:
     def _believes_rsp(self) -> bool:
         """The modality that the model's RSP comes from is there."""
         return self._warm or "thermal" not in self._bundle.manifest.sources.get("rsp", ())
-
-    def _without_thermal(self, evidence: Evidence) -> Evidence:
-        """Motion and light of a picture may look like breath: without thermal they count only on a living face."""
-        missing = "thermal_gap" if self._thermal_camera else "no_thermal"
-        dead = () if self._hr.passed else ("not_alive",)
-        return replace(evidence, alive=evidence.alive and not dead, why=(missing, *dead, *evidence.why))
 
     def _rgb(self, count: int) -> npt.NDArray[np.float32]:
         rgb: npt.NDArray[np.float32] = self._cells.window()[:3, -count:].swapaxes(0, 1)

@@ -23,6 +23,10 @@ __all__ = ["Evidence", "breath_evidence", "pulse_evidence"]
 
 MIN_COHERENCE = 0.35
 """Life needs this share of the cells' power at the rate to be common. Noise gives 1/30, a moved photograph < 0.3."""
+_LEAST_COHERENCE = 0.2
+"""What is enough of it where the other cues are sure and the head does not move at the rate."""
+_SURE_NETWORK, _SURE_SPREAD_PER_MIN, _STILL = 0.5, 2.5, 0.002
+"""The network's share of power at the rate, its own rate's distance, and the displacement amplitude, for that."""
 _PULSE_WEIGHTS = (4.0, 1.0, 1.0)
 """Of network, POS and shared pulse in the spectrum that HR is read from; chosen on the validation recordings."""
 _BREATH_WEIGHTS = {"network": 1.5, "nostril": 1.0, "motion": 1.0, "brightness": 0.5}
@@ -82,12 +86,13 @@ def pulse_evidence(
     network, colour = spectrum(bvp, HR_BAND, fs), spectrum(pos(skin, fs), HR_BAND, fs)
     shared = shared_pulse(cells, HR_BAND, fs)
     by_cue = _read_alone({"network": network, "pos": colour, "shared": shared.weighted}, HR_BAND, window_s)
+    seen = fused([network, colour, shared.weighted], _PULSE_WEIGHTS)
     network, colour, weighted = (cue.dimmed(1.0 - _LIT_LOSS * lit) for cue in (network, colour, shared.weighted))
     reading = read_rate(fused([network, colour, weighted], _PULSE_WEIGHTS), HR_BAND, window_s, prior_per_min)
     if reading is None:
         return _nothing(window_s, by_cue)
     cues = _pulse_cues(reading, network, colour, shared, _Moved.at(reading, motion, HR_BAND, fs))
-    is_light = bool(np.interp(reading.rate_per_min, network.per_min, lit) > _LIT)
+    is_light = _is_light(reading, lit, seen)
     changed = is_light or (not (cues.alive and cues.agree) and _light_range(skin) > _LIGHT_RANGE)
     edge = _at_edge(reading, HR_BAND)
     found = {"light_change": changed} | cues.found | {"rate_out_of_band": edge}
@@ -179,9 +184,16 @@ class _PulseCues:
     moved: _Moved
 
     @property
+    def shared(self) -> bool:
+        """The face shares a pulse: surely, or, where network and POS see the same in a still one, well enough."""
+        one = self.network > _SURE_NETWORK and self.colour > _MIN_SUPPORT and self.spread_per_min < _SURE_SPREAD_PER_MIN
+        enough = _LEAST_COHERENCE if one and self.moved.at_rate < _STILL else MIN_COHERENCE
+        return self.green_leads and self.coherence >= enough
+
+    @property
     def alive(self) -> bool:
         """The face shares a pulse, and one more cue has it."""
-        return self.coherence >= MIN_COHERENCE and self.green_leads and max(self.network, self.colour) > _MIN_SUPPORT
+        return self.shared and max(self.network, self.colour) > _MIN_SUPPORT
 
     @property
     def agree(self) -> bool:
@@ -200,7 +212,7 @@ class _PulseCues:
         return {
             "motion": self.moved.rms > _MOTION_RMS or self.moved.at_rate > _MOTION_AT_RATE,
             "cues_disagree": not self.agree,
-            "not_alive": self.coherence < MIN_COHERENCE or not self.green_leads,
+            "not_alive": not self.shared,
         }
 
 
@@ -234,6 +246,14 @@ def _support(cue: Spectrum, rate_per_min: float, window_s: float) -> float:
     """Share of a cue's power at a rate and its second harmonic."""
     width = half_width_per_min(window_s)
     return cue.near(rate_per_min, width) + cue.near(2.0 * rate_per_min, width)
+
+
+def _is_light(reading: Reading, lit: Array, seen: Spectrum) -> bool:
+    """Whether the light's share is large at the rate, or at a higher place of the same peak as all cues show it."""
+    near = np.abs(seen.per_min - reading.rate_per_min) <= half_width_per_min(reading.window_s)
+    lamps = seen.power[near & (lit > _LIT)]
+    here = float(np.interp(reading.rate_per_min, seen.per_min, lit))
+    return here > _LIT or bool(lamps.max(initial=0.0) > float(seen.at(reading.rate_per_min)))
 
 
 def _at_edge(reading: Reading, band: Band) -> bool:

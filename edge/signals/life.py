@@ -21,6 +21,9 @@ from edge.vitals import Band
 __all__ = ["SharedPulse", "shared_pulse"]
 
 
+_BLUE = 0.85
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedPulse:
     """What the cells share.
@@ -44,10 +47,13 @@ class SharedPulse:
         return float(np.interp(rate_per_min, self.spectrum.per_min, self.coherence))
 
     def green_leads_at(self, rate_per_min: float) -> bool:
-        """Blood absorbs green most: red and blue follow it with a smaller relative amplitude."""
+        """Blood absorbs green most: red and blue follow it with a smaller relative amplitude.
+
+        Blue may look a little larger: cameras see it noisiest, and codecs spoil it first.
+        """
         k = int(np.abs(self.spectrum.per_min - rate_per_min).argmin())
         red, green, blue = self.colour[:, k]
-        return bool(green > red and green > blue)
+        return bool(green > red and green > _BLUE * blue)
 
 
 def shared_pulse(cells: npt.NDArray[np.float32], band: Band, fs: float) -> SharedPulse:

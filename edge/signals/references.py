@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge.signals.filters import Array
 
-__all__ = ["CELLS", "SKIN_CELLS", "nostril_breath", "pos", "skin_mean", "surround_mean"]
+__all__ = ["CELLS", "SKIN_CELLS", "face_warmth_degc", "nostril_breath", "pos", "skin_mean", "surround_mean"]
 
 CELLS = 9
 """References look at the enlarged face box as 9x9 area means, whatever the model's size."""
@@ -63,3 +63,12 @@ def nostril_breath(cells_degc: npt.NDArray[np.float32]) -> Array:
         for rows, columns in (_NOSTRIL_CELLS, _CHEEK_CELLS)
     )
     return np.asarray(nostril - cheeks)
+
+
+def face_warmth_degc(cells_degc: npt.NDArray[np.float32]) -> float:
+    """How much warmer the face is than what is beside it, from ``[T, 9, 9]`` in degC; offsets of the camera cancel.
+
+    Skin has 32 to 36 degC; a photograph has the temperature of the room.
+    """
+    rows, columns = SKIN_CELLS
+    return float(cells_degc[:, rows, columns].mean() - cells_degc[:, :, _SURROUND_COLUMNS].mean())

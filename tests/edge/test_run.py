@@ -155,6 +155,20 @@ def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats
     assert all(record["rr"]["state"] != "ok" for record in numerics(records))
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "nuisance=0.35&flicker=0.01&flicker_hz=1.3&codec=h264&kbit_s=1000&seed=506",
+        "nuisance=0.5&nod=0.002&nod_hz=1&seed=507",
+    ],
+)
+def test_a_photograph_in_a_flickering_or_swaying_scene_neither_beats_nor_breathes(tmp_path: Path, query: str) -> None:
+    _, records = run(tmp_path / "out.jsonl", "--rgb", f"synthetic:?face=photo&tone=2&seconds=24&{query}&{SMALL}")
+    assert all(record["hr"]["value"] is None for record in numerics(records))
+    assert all(record["rr"]["value"] is None for record in numerics(records))
+    assert any("not_alive" in record["rr"]["why"] for record in numerics(records))
+
+
 def test_the_real_face_as_a_photograph_has_no_pulse(shared_dir: Path, tmp_path: Path) -> None:
     still = cv2.VideoCapture(str(shared_dir / "data/face.mp4")).read()[1][::2, ::2, ::-1]
     images = moved_still(np.ascontiguousarray(still), 14.0, sway=0.01, rate_per_min=72.0)

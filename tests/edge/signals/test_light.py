@@ -54,6 +54,15 @@ def test_a_tinted_lamp_is_still_the_light(tint: float) -> None:
     assert share_at(114, cells(flicker_per_min=114, tint=tint)) > 0.6
 
 
+def test_a_lamp_as_red_as_blood_is_told_by_the_wall() -> None:
+    """Beside a grey wall the tint of the lamp does not matter; in a tight crop nothing but it can."""
+    seen = cells(flicker_per_min=114, tint=0.6)
+    wall = np.array([1.0, 1.3, 1.0], np.float32)  # of another colour than the skin
+    seen[:, :, :, [0, 8]] *= wall[None, :, None, None]
+    assert share_at(114, seen) > 0.7
+    assert share_at(70, seen) < 0.1
+
+
 def test_every_share_is_between_none_and_all_even_of_nothing() -> None:
     for seen in (
         cells(flicker_per_min=90),

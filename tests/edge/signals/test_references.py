@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.signals.filters import spectrum
-from edge.signals.references import nostril_breath, pos, skin_mean
+from edge.signals.references import face_warmth_degc, nostril_breath, pos, skin_mean
 from edge.vitals import HR_BAND, RR_BAND
 
 FS = 29.97
@@ -51,3 +51,11 @@ def test_the_breath_shows_at_the_nostrils_whatever_the_camera_adds_to_all() -> N
     cells += (0.5 * t / 30 + 0.3 * (t > 12))[:, None, None]  # drift and a shutter's step
     spec = spectrum(nostril_breath(cells), RR_BAND, FS)
     assert spec.per_min[spec.power.argmax()] == pytest.approx(14, abs=0.6)
+
+
+def test_a_face_is_warm_against_what_is_beside_it_whatever_the_camera_s_offset() -> None:
+    cells = np.full((30, 9, 9), 22.0, np.float32)
+    cells[:, 1:8, 1:8] = 33.0
+    assert face_warmth_degc(cells) == pytest.approx(11.0)
+    assert face_warmth_degc(cells + 3.0) == pytest.approx(11.0, abs=1e-4)
+    assert face_warmth_degc(np.full((30, 9, 9), 22.0, np.float32)) == 0.0
