@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -75,3 +77,18 @@ def test_documents_name_files_that_exist(document: Path) -> None:
     named = _lines(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", document)
     places = [*(document.parent / link for link in links), *(ROOT / name for name in named)]
     assert [str(place) for place in places if not place.exists()] == []
+
+
+def test_the_figures_of_the_readme_are_those_of_the_committed_report() -> None:
+    report = (ROOT / "training/results/default/report/tables.md").read_text(encoding="utf-8").splitlines()
+    shown = _lines(r"^\| (?:moderate|hard|faults|real) \|.*$", ROOT / "README.md")
+    assert len(shown) >= 20
+    assert [line for line in shown if line not in report] == []
+
+
+def test_the_default_bundle_is_made_from_the_committed_checkpoint() -> None:
+    card = json.loads((ROOT / "training/results/default/default.json").read_bytes())
+    manifest = json.loads((ROOT / "edge/bundles/default/manifest.json").read_bytes())
+    assert manifest["card"] == card
+    data = (ROOT / "training/results/default/default.safetensors").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == card["weights_sha256"]
