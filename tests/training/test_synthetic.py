@@ -47,8 +47,8 @@ def test_skin_darkens_in_green_when_the_label_says_that_blood_rises(data: DataCh
     made = recording(data, channels=3, seed=seed)
     green = made.frames[1, :, 3:5, 3:6].mean(axis=(1, 2))
     lag, r = lag_of_best_match(-without_trend(green, 31), made.series["bvp"], 8)
-    assert r > (0.8 if data is CALM else 0.6)  # compression costs some of it
-    assert 0 <= lag <= 2  # the pulse reaches the middle of the face a little late
+    assert r > (0.8 if data is CALM else 0.6)  # compression costs some of it, and shows small changes late
+    assert 0 <= lag <= (2 if data is CALM else 4)  # the pulse reaches the middle of the face a little late
 
 
 def test_a_compressed_recording_is_the_same_scene_at_the_same_place_a_little_spoiled() -> None:
