@@ -17,7 +17,7 @@ from edge.signals.evidence import Evidence, breath_evidence, pulse_evidence
 from edge.signals.overlap import OverlapAdd
 from edge.signals.references import CELLS, face_warmth_degc
 from edge.signals.state import GateRules, RateTracker, Situation, first_named
-from edge.vitals import Estimate, Signals
+from edge.vitals import Estimate, Signals, codes_that_hold
 
 __all__ = ["HR_WINDOW_S", "RR_WINDOW_S", "Look", "Person", "Subject"]
 
@@ -183,13 +183,9 @@ class Person:
             rsp, thermal, self._rgb(count), self._displacement(count), self._bundle.fps, self._rr.rate_per_min
         )
         missing = "thermal_gap" if self._thermal_camera else "no_thermal"
-        why = () if warm else (missing,)
-        dead = (
-            ()
-            if self._hr.passed or (thermal is not None and face_warmth_degc(thermal) > _MIN_WARMTH_DEGC)
-            else ("not_alive",)
-        )
-        return replace(evidence, alive=evidence.alive and not dead, why=(*why, *dead, *evidence.why))
+        living = self._hr.passed or (thermal is not None and face_warmth_degc(thermal) > _MIN_WARMTH_DEGC)
+        against = codes_that_hold({missing: not warm, "not_alive": not living})
+        return replace(evidence, alive=evidence.alive and living, why=(*against, *evidence.why))
 
     @property
     def _warm(self) -> bool:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from edge.metrics import LIMITS_PER_MIN, agreement, splits
+from edge.person import HR_WINDOW_S, RR_WINDOW_S
 from edge.signals.filters import band_pass, spectrum
 from edge.signals.overlap import OverlapAdd
 from edge.signals.rates import read_rate
@@ -23,7 +24,10 @@ from training.model import Mmrphys
 
 __all__ = ["RATES", "metrics_from_model", "rates_of"]
 
-RATES: dict[str, tuple[str, Band, float]] = {"bvp": ("hr", HR_BAND, 10.0), "rsp": ("rr", RR_BAND, 30.0)}
+RATES: dict[str, tuple[str, Band, float]] = {
+    "bvp": ("hr", HR_BAND, HR_WINDOW_S),
+    "rsp": ("rr", RR_BAND, RR_WINDOW_S[1]),
+}
 """For each task: the rate it gives, its band, the window read at once in seconds."""
 HOP_S = 2.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,17 @@ from edge.uri import nearest
 from training.workers import cpu_count, workers
 from training.yardstick.distribution import HR, LEVELS, RR, SPLITS, STORE, recordings
 from training.yardstick.figures import Figure, figures_from_rows
-from training.yardstick.measure import MAIN, Plan, Row, Source, geometry, make_tapes, measure, with_constant
+from training.yardstick.measure import (
+    MAIN,
+    Plan,
+    Row,
+    Source,
+    file_sha256,
+    geometry,
+    make_tapes,
+    measure,
+    with_constant,
+)
 from training.yardstick.networks import Choice, opened
 from training.yardstick.perturbed import CASES
 from training.yardstick.tape import front_fingerprint
@@ -129,15 +138,11 @@ def evaluate(
     clips = {source.clip for source in sources if source.clip}
     result = Evaluation(
         machine=machine(), networks=named, data=data, counts=dict(Counter(source.data for source in sources)),
-        distributions_sha256=_sha256(STORE), front=front_fingerprint(),
-        clip_sha256=_sha256(Path(clips.pop())) if clips else None, constants_per_min=CONSTANTS,
+        distributions_sha256=file_sha256(str(STORE)), front=front_fingerprint(),
+        clip_sha256=file_sha256(clips.pop()) if clips else None, constants_per_min=CONSTANTS,
         figures=figures_from_rows([*rows, *guesses]),
     )  # fmt: skip
     return result, [*rows, *guesses]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _named(choice: Choice) -> dict[str, Any]:

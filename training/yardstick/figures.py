@@ -45,11 +45,10 @@ def limit_per_min(data: str, rate: str) -> float:
 
 def figures_from_rows(rows: Sequence[Row]) -> list[Figure]:
     """Figures of every data set, rate and method, over all looks and by part, in the order of the rows."""
-    order = {row.data: i for i, row in reversed(list(enumerate(rows)))}
-    methods = {row.method: i for i, row in reversed(list(enumerate(rows)))}
+    order, methods = (list(dict.fromkeys(names)) for names in ((r.data for r in rows), (r.method for r in rows)))
 
     def key(row: Row) -> tuple[int, str, int]:
-        return order[row.data], row.rate, methods[row.method]
+        return order.index(row.data), row.rate, methods.index(row.method)
 
     made: list[Figure] = []
     for _, group in groupby(sorted(rows, key=key), key):

@@ -30,7 +30,19 @@ from training.yardstick.networks import Choice, opened
 from training.yardstick.perturbed import CASES, TRUE_HR_PER_MIN, PerturbedCase, open_case
 from training.yardstick.tape import Tape, front_fingerprint, load_tape, replay, save_tape, tape_from_cameras
 
-__all__ = ["CUES", "MAIN", "SETTLE_S", "WINDOW_S", "Plan", "Row", "Source", "geometry", "make_tapes", "measure"]
+__all__ = [
+    "CUES",
+    "MAIN",
+    "SETTLE_S",
+    "WINDOW_S",
+    "Plan",
+    "Row",
+    "Source",
+    "file_sha256",
+    "geometry",
+    "make_tapes",
+    "measure",
+]
 
 MAIN = "network"
 """The network that is judged; the others stand beside it."""
@@ -106,14 +118,15 @@ def geometry(choice: Choice) -> str:
 
 
 def _tape_path(folder: Path, source: Source, main: Choice) -> Path:
-    by = [_file_hash(made) for made in (source.clip, perturbed.__file__)] if source.case else []
+    by = [file_sha256(made) for made in (source.clip, perturbed.__file__)] if source.case else []
     channels = opened(main).bundle.channels if source.case else ()  # with a thermal camera frames have all of them
     what = msgspec.json.encode([source.recording, source.case, by, geometry(main), channels, front_fingerprint()])
     return folder / f"{source.name.replace('/', '-')}-{hashlib.sha256(what).hexdigest()[:16]}.npz"
 
 
 @lru_cache(maxsize=4)
-def _file_hash(path: str) -> str:
+def file_sha256(path: str) -> str:
+    """SHA-256 of a file, in hex; read once in a process."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
@@ -196,6 +209,7 @@ class _Truth:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.is_scene = source.recording is not None
+        self._groups = _groups(source)
         self._camera = None
         if source.recording is not None:
             camera = camera_from_uri(source.recording.uri, "rgb")
@@ -219,14 +233,15 @@ class _Truth:
             estimate.value, self._groups,
         )  # fmt: skip
 
-    @property
-    def _groups(self) -> Mapping[str, str]:
-        recording = self._source.recording
-        if recording is None:
-            return {"change": _case(self._source.case).change}
-        codec = dict(parse_uri(recording.uri, "camera", SCHEMES).query)["codec"]
-        third = min(int((recording.tone - 1.0) / 5.0 * 3.0), 2)
-        return {"tone": ("light", "medium", "dark")[third], "codec": codec}
+
+def _groups(source: Source) -> Mapping[str, str]:
+    """The parts that figures of a source are split into."""
+    recording = source.recording
+    if recording is None:
+        return {"change": _case(source.case).change}
+    codec = parse_uri(recording.uri, "camera", SCHEMES).query["codec"]
+    third = min(int((recording.tone - 1.0) / 5.0 * 3.0), 2)
+    return {"tone": ("light", "medium", "dark")[third], "codec": codec}
 
 
 def with_constant(rows: Sequence[Row], method: str, guess: Mapping[str, float]) -> list[Row]:

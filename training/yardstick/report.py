@@ -17,7 +17,7 @@ from edge.html_page import Html, figure, join, page, paragraph, section, table, 
 from edge.metrics import LIMITS_PER_MIN
 from training.checkpoint import write_atomically
 from training.yardstick.evaluation import Evaluation
-from training.yardstick.figures import REAL, limit_per_min
+from training.yardstick.figures import REAL, Figure, limit_per_min
 from training.yardstick.measure import CUES, MAIN, SETTLE_S, WINDOW_S, Row
 from training.yardstick.tables import (
     HEAD,
@@ -116,8 +116,7 @@ def _within(result: Evaluation) -> bytes:
 
 def _bars(axis: Axes, result: Evaluation, name: str, rate: str) -> None:
     parts = _parts(result, name, rate)
-    split = "change" if name == REAL else "rate"
-    held = {(f.method, f.part): f for f in result.figures if (f.data, f.rate) == (name, rate) and f.split == split}
+    held = {(f.method, f.part): f for f in _panel(result, name, rate)}
     methods = [method for method in COLOURS if any((method, part) in held for part in parts)]
     width = 0.85 / len(methods)
     for i, method in enumerate(methods):
@@ -132,9 +131,13 @@ def _bars(axis: Axes, result: Evaluation, name: str, rate: str) -> None:
 
 
 def _parts(result: Evaluation, name: str, rate: str) -> list[str]:
+    return list(dict.fromkeys(figure.part for figure in _panel(result, name, rate)))
+
+
+def _panel(result: Evaluation, name: str, rate: str) -> list[Figure]:
+    """The figures of one panel: by true rate, those of the real clip by change."""
     split = "change" if name == REAL else "rate"
-    found = (f.part for f in result.figures if (f.data, f.rate, f.split) == (name, rate, split))
-    return list(dict.fromkeys(found))
+    return [f for f in result.figures if (f.data, f.rate, f.split) == (name, rate, split)]
 
 
 def _png(picture: Picture) -> bytes:

@@ -139,15 +139,10 @@ def cells_of_split(result: Evaluation, split: str) -> Iterator[list[str]]:
     """The cells of each line under :data:`HEAD`."""
     figures = [figure for figure in result.figures if figure.split == split]
     parts = list(dict.fromkeys([*_PARTS, *(figure.part for figure in figures)]))
-    methods = list(METHODS)
+    data, methods = list(result.counts), list(METHODS)
 
     def place(figure: Figure) -> tuple[int, str, int, int]:
-        return (
-            list(result.counts).index(figure.data),
-            figure.rate,
-            parts.index(figure.part),
-            methods.index(figure.method),
-        )
+        return data.index(figure.data), figure.rate, parts.index(figure.part), methods.index(figure.method)
 
     for figure in sorted(figures, key=place):
         yield _cells(figure)
