@@ -65,6 +65,7 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
     context = SinkContext(kit.device_id, kit.allow_plaintext, _truth(cameras))
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
     bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
+    _check_measurable(bundle, cameras)
     with closing(_runtime(kit, bundle)) as runtime, ExitStack() as opened:
         for camera in cameras:
             camera.open()
@@ -86,6 +87,15 @@ def _cameras(kit: Kit) -> list[Camera]:
         seen = f"{live.name} is live and {recorded.name} is recorded: their clocks never meet"
         raise UsageError(f"{seen}; give two cameras or two recordings, or --thermal none")
     return cameras
+
+
+def _check_measurable(bundle: Bundle, cameras: Iterable[Camera]) -> None:
+    """UsageError when these cameras can never show a living face to this model: a pulse in RGB, or warm skin."""
+    has_thermal = any(camera.kind == "thermal" for camera in cameras)
+    if not has_thermal and ("bvp" not in bundle.tasks or bundle.needs_thermal("bvp")):
+        name, has = bundle.manifest.name, ", ".join(bundle.tasks)
+        what = f"bundle {name!r} ({has} from {', '.join(bundle.channels)}) measures nothing without a thermal camera"
+        raise UsageError(f"{what}; add one with --thermal or choose a bundle with BVP from RGB")
 
 
 def _truth(cameras: Iterable[Camera]) -> Callable[[int], Truth | None] | None:

@@ -39,6 +39,7 @@ __all__ = [
     "GraphEntry",
     "Manifest",
     "RuntimeForm",
+    "Task",
     "default_bundle_dir",
     "load_bundle",
     "manifest_hash_line",
@@ -162,6 +163,14 @@ class Bundle:
     def input_shape(self) -> tuple[int, int, int, int]:
         """``(C, F, S, S)`` of one clip."""
         return self.channel_count, self.frames, self.size, self.size
+
+    def needs_thermal(self, task: Task) -> bool:
+        """Whether the output of ``task`` says nothing while thermal is absent.
+
+        RSP of a model that sees thermal comes from there; BVP shows in RGB too, where the model sees it.
+        """
+        sources = self.manifest.sources[task]
+        return "thermal" in sources and (task == "rsp" or "rgb" not in sources)
 
     def graph(self, mode: Mode, runtime: RuntimeForm, precision: str = "auto") -> Graph:
         """The graph for a mode, a kind of runtime and a precision (``auto`` is fp32, the reference precision).
@@ -312,6 +321,9 @@ def _check_meaning(manifest: Manifest, place: Path) -> None:
         f"channels {manifest.channels}": manifest.channels not in (("rgb",), ("thermal",), ("rgb", "thermal")),
         f"tasks {manifest.tasks}": not manifest.tasks or len(set(manifest.tasks)) != len(manifest.tasks),
         f"sources for {sorted(manifest.sources)}": set(manifest.sources) != set(manifest.tasks),
+        f"sources {sorted(manifest.sources.values())}": not all(
+            seen and set(seen) <= set(manifest.channels) for seen in manifest.sources.values()
+        ),
     }
     for problem, there in problems.items():
         if there:

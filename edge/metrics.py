@@ -19,6 +19,7 @@ import numpy.typing as npt
 __all__ = [
     "BANDS_PER_MIN",
     "LIMITS_PER_MIN",
+    "NARROW_PER_MIN",
     "Agreement",
     "Published",
     "agreement",
@@ -32,6 +33,10 @@ Flags = npt.NDArray[np.bool_]
 
 LIMITS_PER_MIN: Mapping[str, float] = {"hr": 5.0, "rr": 3.0}
 """An estimate is right when it is within this of the truth."""
+NARROW_PER_MIN: Mapping[str, float] = {"rr": 2.0}
+"""A second, narrower limit, where reports give the share within it too; no state or verdict depends on it."""
+TENTH = 0.1
+"""The share of the truth that ``within_tenth`` allows."""
 BANDS_PER_MIN: Mapping[str, tuple[float, ...]] = {"hr": (60.0, 90.0, 120.0), "rr": (12.0, 20.0)}
 """Borders of the bands of true rates by which figures are split; a rate on a border belongs to the upper band."""
 _AGREE = 1.96
@@ -43,8 +48,9 @@ class Agreement:
     """Estimates against truth, per minute. Figures that need an estimate are None where there is none.
 
     ``looks`` were to be read, ``read`` of them have an estimate. ``within`` is the share of all looks that are read and
-    right: a missing estimate counts as wrong. ``bias`` is estimate less truth; ``loa_low`` and ``loa_high`` are the
-    limits of agreement; ``rmse`` is also A_RMS.
+    right: a missing estimate counts as wrong. ``within_narrow`` is the same for the narrower limit, None where the rate
+    has none, and ``within_tenth`` for a tenth of the truth. ``bias`` is estimate less truth; ``loa_low`` and
+    ``loa_high`` are the limits of agreement; ``rmse`` is also A_RMS.
     """
 
     looks: int
@@ -55,6 +61,8 @@ class Agreement:
     loa_low: float | None
     loa_high: float | None
     within: float | None
+    within_narrow: float | None
+    within_tenth: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +77,44 @@ class Published:
     false_confidence: float | None
 
 
-def agreement(truth: Floats, estimate: Floats, limit_per_min: float) -> Agreement:
+def agreement(truth: Floats, estimate: Floats, limit_per_min: float, narrow_per_min: float | None = None) -> Agreement:
     """Compare ``estimate`` ``[N]`` (NaN: none) with ``truth`` ``[N]`` (finite), both per minute."""
     read = np.isfinite(estimate)
     error = estimate[read] - truth[read]
     looks, count = len(truth), len(error)
-    within = float((np.abs(error) <= limit_per_min).sum()) / looks if looks else None
+    shares = (
+        _share_within(error, limit_per_min, looks),
+        None if narrow_per_min is None else _share_within(error, narrow_per_min, looks),
+        _share_within(error, TENTH * truth[read], looks),
+    )
     if not count:
-        return Agreement(looks, 0, None, None, None, None, None, within)
+        return Agreement(looks, 0, None, None, None, None, None, *shares)
     bias = float(error.mean())
     half = _AGREE * float(error.std(ddof=1)) if count > 1 else None
     low, high = (None, None) if half is None else (bias - half, bias + half)
     rmse = float(np.sqrt((error**2).mean()))
-    return Agreement(looks, count, float(np.abs(error).mean()), rmse, bias, low, high, within)
+    return Agreement(looks, count, float(np.abs(error).mean()), rmse, bias, low, high, *shares)
 
 
-def published(truth: Floats, value: Floats, is_ok: Flags, is_due: Flags, limit_per_min: float) -> Published:
+def _share_within(error: Floats, limit: float | Floats, looks: int) -> float | None:
+    """The share of ``looks`` whose ``error`` ``[n]`` is within a limit; None for no looks."""
+    return float((np.abs(error) <= limit).sum()) / looks if looks else None
+
+
+def published(
+    truth: Floats,
+    value: Floats,
+    is_ok: Flags,
+    is_due: Flags,
+    limit_per_min: float,
+    narrow_per_min: float | None = None,
+) -> Published:
     """What the states did: ``value`` ``[N]`` was published where ``is_ok``, and a value was due where ``is_due``.
 
     Every published value counts for accuracy, also one that came before it was due.
     """
     due = int(is_due.sum())
-    shown = agreement(truth[is_ok], value[is_ok], limit_per_min)
+    shown = agreement(truth[is_ok], value[is_ok], limit_per_min, narrow_per_min)
     coverage = float((is_ok & is_due).sum()) / due if due else None
     return Published(coverage, shown, None if shown.within is None else 1.0 - shown.within)
 

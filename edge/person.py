@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import Bundle, Channel
+from edge.bundle import Bundle, Channel, Task
 from edge.clips.grid import Mark, ModelFrame
 from edge.clips.ring import FrameRing
 from edge.errors import BundleError
@@ -17,12 +17,14 @@ from edge.signals.evidence import Evidence, breath_evidence, pulse_evidence
 from edge.signals.overlap import OverlapAdd
 from edge.signals.references import CELLS, face_warmth_degc
 from edge.signals.state import GateRules, RateTracker, Situation, first_named
-from edge.vitals import Estimate, Signals, codes_that_hold
+from edge.vitals import HR_BAND, Estimate, Signals, codes_that_hold
 
 __all__ = ["HR_WINDOW_S", "RR_WINDOW_S", "Look", "Person", "Subject"]
 
 HR_WINDOW_S = 10.0
-"""The HR window grows from the model's own length to this."""
+"""The HR window grows from the model's own length, at least ``HR_SHORTEST_S``, to this."""
+HR_SHORTEST_S = 6.0
+"""Less holds too few beats of a slow pulse."""
 RR_WINDOW_S = (15.0, 30.0)
 """RR is looked at from the first, over at most the second."""
 RR_OK_S = 20.0
@@ -37,6 +39,8 @@ _MIN_WARMTH_DEGC = 2.0
 """Motion and light of a picture may look like breath. It counts on a face that is this much warmer than what is beside
 it (drawn living faces 6 to 14, photographs 1), or that has a pulse."""
 _FROZEN_S = 1.0
+_NO_PULSE = Evidence(None, 0.0, 0.0, alive=False, why=(), window_s=0.0)
+"""Evidence of a model that looked and gives no pulse."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,15 +77,17 @@ class Person:
 
     ``thermal``: the frames' last channel is thermal. ``camera``: a thermal camera is there to fill it. ``hop_s``: time
     between two runs of the model, which evidence may age between two looks. BundleError for a model whose grid is not a
-    multiple of the 9x9 cells that the references look at.
+    multiple of the 9x9 cells that the references look at, or too slow for a pulse.
     """
 
     def __init__(self, bundle: Bundle, *, thermal: bool, camera: bool, hop_s: float) -> None:
         if bundle.size % CELLS:
             raise BundleError(f"the bundle's frames are {bundle.size} pixels wide; want a multiple of {CELLS}")
+        if bundle.fps <= 2.0 * HR_BAND.high_hz:
+            raise BundleError(f"the bundle has {bundle.fps} frames per second; want over {2.0 * HR_BAND.high_hz:.1f}")
         self._bundle = bundle
         self._thermal, self._thermal_camera = thermal, camera
-        kept = int(np.ceil(RR_WINDOW_S[1] * bundle.fps))
+        kept = max(int(np.ceil(RR_WINDOW_S[1] * bundle.fps)), bundle.frames)
         self._window = FrameRing(bundle.channel_count, bundle.frames, bundle.size)
         self._cells = FrameRing(4 if thermal else 3, kept, CELLS)
         self._motion = FrameRing(2, kept, 1)
@@ -151,8 +157,7 @@ class Person:
         """HR, RR and new waveform at ``tick_ns`` under situations that may forbid values."""
         frozen = self._frames and tick_ns - self._changed_ns > _FROZEN_S * 1e9
         stale = Situation("stale", ("frozen",)) if frozen else Situation()
-        missing = Situation() if "bvp" in self._waves else Situation("lost", ("not_in_model",))
-        pulse = self._hr.step(tick_ns, self._seen_ns, first_named(hr, stale, missing), self._evidence[0])
+        pulse = self._hr.step(tick_ns, self._seen_ns, first_named(hr, stale, self._missing_bvp), self._evidence[0])
         breath = self._rr.step(tick_ns, self._seen_ns, first_named(rr, stale), self._evidence[1])
         waves = self._new_waves(breathing=breath.state in ("ok", "low_quality"))
         fresh = self._seen_ns is not None and tick_ns - self._seen_ns <= self._fresh_ns
@@ -163,10 +168,19 @@ class Person:
         held = max((wave.end - wave.start for wave in self._waves.values()), default=0)
         return min(held, round(longest_s * self._bundle.fps))
 
-    def _pulse(self) -> Evidence | None:
+    @property
+    def _missing_bvp(self) -> Situation:
+        """Why there is no HR, whatever the face shows."""
         if "bvp" not in self._waves:
-            return None
+            return Situation("lost", ("not_in_model",))
+        return Situation() if self._believes("bvp") else Situation("lost", (self._no_thermal,))
+
+    def _pulse(self) -> Evidence | None:
+        if self._missing_bvp.state:
+            return _NO_PULSE
         count = self._samples(HR_WINDOW_S)
+        if count < round(HR_SHORTEST_S * self._bundle.fps):
+            return None
         return pulse_evidence(
             self._waves["bvp"].newest(count), self._rgb(count), self._displacement(count), self._bundle.fps,
             self._hr.rate_per_min,
@@ -176,26 +190,30 @@ class Person:
         count = self._samples(RR_WINDOW_S[1])
         if count < round(RR_WINDOW_S[0] * self._bundle.fps):
             return None
-        warm = self._warm
-        rsp = self._waves["rsp"].newest(count) if "rsp" in self._waves and self._believes_rsp else None
+        warm = self._warm(RR_WINDOW_S[1])
+        rsp = self._waves["rsp"].newest(count) if "rsp" in self._waves and self._believes("rsp") else None
         thermal = self._cells.window()[3, -count:] if warm else None
         evidence = breath_evidence(
             rsp, thermal, self._rgb(count), self._displacement(count), self._bundle.fps, self._rr.rate_per_min
         )
-        missing = "thermal_gap" if self._thermal_camera else "no_thermal"
         living = self._hr.passed or (thermal is not None and face_warmth_degc(thermal) > _MIN_WARMTH_DEGC)
-        against = codes_that_hold({missing: not warm, "not_alive": not living})
+        against = codes_that_hold({self._no_thermal: not warm, "not_alive": not living})
         return replace(evidence, alive=evidence.alive and living, why=(*against, *evidence.why))
 
-    @property
-    def _warm(self) -> bool:
-        """Enough real thermal frames for thermal to count."""
-        return self._thermal and self._cells.share(Mark.THERMAL_BRIDGED) <= 1.0 - _MIN_THERMAL
+    def _warm(self, longest_s: float) -> bool:
+        """Enough real thermal frames among the newest for thermal to count."""
+        bridged = self._cells.marked(Mark.THERMAL_BRIDGED)[-round(longest_s * self._bundle.fps) :]
+        return self._thermal and (not len(bridged) or float(bridged.mean()) <= 1.0 - _MIN_THERMAL)
+
+    def _believes(self, task: Task) -> bool:
+        """The modality that this output of the model comes from is there."""
+        longest_s = HR_WINDOW_S if task == "bvp" else RR_WINDOW_S[1]
+        return not self._bundle.needs_thermal(task) or self._warm(longest_s)
 
     @property
-    def _believes_rsp(self) -> bool:
-        """The modality that the model's RSP comes from is there."""
-        return self._warm or "thermal" not in self._bundle.manifest.sources.get("rsp", ())
+    def _no_thermal(self) -> str:
+        """The reason code for thermal that is not there."""
+        return "thermal_gap" if self._thermal_camera else "no_thermal"
 
     def _rgb(self, count: int) -> npt.NDArray[np.float32]:
         rgb: npt.NDArray[np.float32] = self._cells.window()[:3, -count:].swapaxes(0, 1)
@@ -216,16 +234,17 @@ class Person:
         t0_ns = self._newest_ns - round((self._frames - 1 - start) * 1e9 / self._bundle.fps)
         sources = self._bundle.manifest.sources
         return Signals(
-            self._wave("bvp", start, end, Mark.RGB_BRIDGED),
-            self._wave("rsp", start, end, Mark.RGB_BRIDGED | Mark.THERMAL_BRIDGED) if breathing else None,
+            self._wave("bvp", start, end),
+            self._wave("rsp", start, end) if breathing else None,
             self._bundle.fps,
             t0_ns,
             *(sources.get(task, ("rgb",))[0] for task in ("bvp", "rsp")),
         )
 
-    def _wave(self, task: str, start: int, end: int, gaps: Mark) -> npt.NDArray[np.float32] | None:
-        if task not in self._waves or (task == "rsp" and not self._believes_rsp):
+    def _wave(self, task: Task, start: int, end: int) -> npt.NDArray[np.float32] | None:
+        if task not in self._waves or not self._believes(task):
             return None
+        gaps = Mark.RGB_BRIDGED | (Mark.THERMAL_BRIDGED if self._bundle.needs_thermal(task) else Mark.NONE)
         first = len(self._cells) - self._frames  # ring position of sample 0
         marked = self._cells.marked(gaps)[first + start : first + end]
         wave = self._waves[task].between(start, end)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import tempfile
-import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-import torch
 
 from edge.bundle import (
     FORMAT,
@@ -21,7 +17,6 @@ from edge.bundle import (
     MANIFEST_HASH,
     SELFTEST,
     Bundle,
-    Channel,
     FileEntry,
     GraphEntry,
     Manifest,
@@ -30,12 +25,12 @@ from edge.bundle import (
     manifest_hash_line,
 )
 from edge.errors import InputError, UsageError
-from export.compare import Difference, compare_forms
+from export.compare import Difference, compare_forms, compare_golden
+from export.golden import golden_from_checkpoint, npz_from_golden
 from export.graphs import Form, onnx_from_model
-from training.checkpoint import Card, load_card, model_from_checkpoint
-from training.model import Mmrphys, ModelSpec
+from training.checkpoint import Card, card_path, load_card, model_from_checkpoint
 
-__all__ = ["Packed", "bundle_from_checkpoint", "golden_clip"]
+__all__ = ["Packed", "bundle_from_checkpoint"]
 
 TENSORRT_RANGE = ">=10.3,<12"
 """JetPack 6 brings 10.3; later than 11 is unknown."""
@@ -45,8 +40,6 @@ GRAPHS: tuple[tuple[str, Form, RuntimeForm], ...] = (
     ("window.fp32.onnx", "plain", "tensorrt"),
     ("window.cpu-fp32.onnx", "fast", "onnxrt"),
 )
-
-Array = npt.NDArray[np.float32]
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -64,71 +57,36 @@ def bundle_from_checkpoint(checkpoint: Path, out: Path) -> Packed:
     Raises
     ------
     InputError
-        The checkpoint cannot be used, or a graph differs from the model by more than allowed.
+        The checkpoint or its golden pair cannot be used, or a graph differs from the model, or the model from the
+        golden output, by more than allowed.
     UsageError
         ``out`` is something else than a bundle.
     """
     _check_replaceable(out)
     card = load_card(checkpoint)
+    _check_frames(checkpoint, card)
     model = model_from_checkpoint(checkpoint)
-    clip = golden_clip(card)
+    golden = golden_from_checkpoint(checkpoint, card, model)
     graphs = {name: onnx_from_model(model, card.frames, form).SerializeToString() for name, form, _ in GRAPHS}
-    differences = compare_forms(model, {form: graphs[name] for name, form, _ in GRAPHS}, _frames_of(clip, card.spec))
-    files = graphs | {SELFTEST: _selftest(model, clip, card.spec), "LICENSE": _license()}
-    files[MANIFEST] = _manifest(card, files)
+    differences = compare_golden(model, golden) if card.golden else []
+    differences += compare_forms(model, {form: graphs[name] for name, form, _ in GRAPHS}, golden.frames)
+    files = graphs | {SELFTEST: npz_from_golden(golden), "LICENSE": _license()}
+    files[MANIFEST] = _manifest(card, msgspec.json.decode(card_path(checkpoint).read_bytes()), files)
     files[MANIFEST_HASH] = manifest_hash_line(files[MANIFEST])
     return Packed(_write_folder(files, out), differences)
 
 
-# ---------------------------------------------------------------------------------------------------------- self-test
-
-
-def golden_clip(card: Card) -> dict[Channel, npt.NDArray[np.uint8] | npt.NDArray[np.float16]]:
-    """A seeded clip for the self-test: ``rgb`` uint8 ``[1, 3, F, S, S]``, ``thermal`` float16 ``[1, 1, F, S, S]``.
-
-    A pulse of 72/min and a breath of 15/min over skin-like cells with noise: the outputs are smooth waveforms, and
-    every layer sees values of the size it meets in use.
-    """
-    rng = np.random.default_rng(20250507)
-    t_s = np.arange(card.frames) / card.fps
-    cells = (card.size, card.size)
-    pulse = np.sin(2.0 * np.pi * 1.2 * t_s)[:, None, None] * rng.uniform(0.5, 1.5, cells)
-    breath = np.sin(2.0 * np.pi * 0.25 * t_s)[:, None, None] * rng.uniform(0.0, 1.0, cells)
-    skin = np.array([170.0, 125.0, 105.0])[:, None, None, None] * rng.uniform(0.7, 1.0, cells)
-    rgb = skin + np.array([0.6, 1.6, 1.0])[:, None, None, None] * pulse + rng.normal(0.0, 1.0, (3, card.frames, *cells))
-    thermal = 33.5 + rng.normal(0.0, 0.5, cells) + 0.3 * breath + rng.normal(0.0, 0.03, (card.frames, *cells))
-    return {"rgb": np.rint(rgb).clip(0, 255).astype(np.uint8)[None], "thermal": thermal.astype(np.float16)[None, None]}
-
-
-def _frames_of(clip: dict[Channel, npt.NDArray[np.uint8] | npt.NDArray[np.float16]], spec: ModelSpec) -> Array:
-    return np.concatenate([clip[channel].astype(np.float32) for channel in spec.modalities], axis=1)
-
-
-def _selftest(
-    model: Mmrphys, clip: dict[Channel, npt.NDArray[np.uint8] | npt.NDArray[np.float16]], spec: ModelSpec
-) -> bytes:
-    """``selftest.npz``: the clip, and the model's own waveforms for it."""
-    with torch.inference_mode():
-        waves = model(torch.from_numpy(_frames_of(clip, spec)))
-    arrays = {channel: clip[channel] for channel in spec.modalities} | {task: w.numpy() for task, w in waves.items()}
-    return _npz(arrays)
-
-
-def _npz(arrays: dict[str, npt.NDArray[np.generic]]) -> bytes:
-    """As ``numpy.savez_compressed``, with a fixed date inside, so that equal content gives equal bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
+def _check_frames(checkpoint: Path, card: Card) -> None:
+    if card.frames < 2 or ("rsp" in card.tasks and (card.frames - 1) % 4):
+        wanted = "one more than a multiple of 4, for RSP" if "rsp" in card.tasks else "at least 2"
+        raise InputError(f"{card_path(checkpoint)}: windows of {card.frames} frames, wanted {wanted}; mend the card")
 
 
 # ----------------------------------------------------------------------------------------------------------- manifest
 
 
-def _manifest(card: Card, files: dict[str, bytes]) -> bytes:
+def _manifest(card: Card, card_as_written: dict[str, Any], files: dict[str, bytes]) -> bytes:
+    """The manifest. It carries the card word for word, so that a later version's new fields change no older bundle."""
     spec = card.spec
     manifest = {
         "format": FORMAT,
@@ -141,7 +99,7 @@ def _manifest(card: Card, files: dict[str, bytes]) -> bytes:
         "sources": {task: spec.sources(task) for task in spec.tasks},
         "graphs": [GraphEntry(name, "exact", runtime, "fp32", SELFTEST_TOLERANCE) for name, _, runtime in GRAPHS],
         "tensorrt": TENSORRT_RANGE,
-        "card": card,
+        "card": card_as_written,
         "files": {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())},
     }
     checked = msgspec.convert(msgspec.to_builtins(manifest), Manifest)

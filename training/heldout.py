@@ -57,9 +57,10 @@ def waves_from_frames(
     hop = round(HOP_S * fps)
     starts = [*range(0, length - frames, hop), length - frames]
     batch = torch.from_numpy(np.stack([clip[:, start : start + frames] for start in starts]))
+    batch = batch.to(next(model.parameters()).device)
     model.eval()
     with torch.inference_mode():
-        outputs = {task: wave.numpy() for task, wave in model(batch).items()}
+        outputs = {task: wave.cpu().numpy() for task, wave in model(batch).items()}
     waves = {}
     for task, windows in outputs.items():
         sums = OverlapAdd(frames - 1, length - 1)

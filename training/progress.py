@@ -21,7 +21,7 @@ __all__ = ["shown_progress"]
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[str, int, int, str], None]]:
-    """A function ``(what, done, of, remark)`` that keeps one bar for each ``what``."""
+    """A function ``(what, done, of, remark)`` that keeps one bar for each ``what``; nothing shows before its first."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -31,11 +31,16 @@ def shown_progress() -> Iterator[Callable[[str, int, int, str], None]]:
         TimeRemainingColumn(),
     )
     bars: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    progress = Progress(*columns, console=Console(stderr=True))
 
-        def show(what: str, done: int, of: int, remark: str) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=of, remark="")
-            progress.update(bars[what], completed=done, remark=remark)
+    def show(what: str, done: int, of: int, remark: str) -> None:
+        progress.start()
+        if what not in bars:
+            bars[what] = progress.add_task(what, total=of, remark="")
+        progress.update(bars[what], completed=done, remark=remark)
 
+    try:
         yield show
+    finally:
+        if bars:
+            progress.stop()

@@ -21,7 +21,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["DataChoice", "ModelChoice", "Preset", "Recipe", "preset_from_toml", "preset_names", "preset_with"]
+__all__ = [
+    "AttentionChoice",
+    "DataChoice",
+    "ModelChoice",
+    "Preset",
+    "Recipe",
+    "preset_from_toml",
+    "preset_names",
+    "preset_with",
+]
 
 PRESET_DIR = Path(__file__).resolve().parent / "presets"
 
@@ -35,10 +44,25 @@ class ModelChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The fields of ``training.model.ModelSpec``."""
 
     size: int
-    fusion: Literal["EF", "NF"]
+    fusion: Literal["EF", "NF", "LF"]
     channels: int
     tasks: tuple[str, ...]
     reach: Literal["short", "long"] = "short"
+    geometry: str = "current"
+    input_scale: tuple[float, float] = (1.0, 1.0)
+
+
+class AttentionChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields of ``training.attention.AttentionSpec``."""
+
+    kind: Literal["tsfm", "fsam", "gaussian"] = "tsfm"
+    layout: Literal["time", "memory"] = "time"
+    minima: Literal["sample", "batch"] = "sample"
+    targets: Literal["own", "all"] = "own"
+    form: Literal["closed", "iterative"] = "closed"
+    steps: Count = 4
+    rank: Count = 1
+    residual: bool = True
 
 
 class DataChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,21 +95,33 @@ class DataChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Adam with a one-cycle learning rate, as the published models were trained."""
+    """Adam with a one-cycle learning rate, as the published models were trained.
+
+    ``loss`` is a name in ``training.losses.LOSSES``, where the last two are only for replay of the published training.
+    ``precision`` ``"half"`` computes in half precision with loss scaling and a gradient norm of at most 1, and saves
+    the checkpoint in float16.
+    """
 
     steps: Count
     batch: Count = 4
     learning_rate: Positive = 1e-3
-    loss: Literal["negative_pearson", "smooth_l1"] = "negative_pearson"
+    loss: Literal["negative_pearson", "smooth_l1", "negative_pearson_batch_axis", "negative_pearson_whole_batch"] = (
+        "negative_pearson"
+    )
+    precision: Literal["single", "half"] = "single"
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole training. ``parts`` holds a recipe for each part of the model that trains apart: ``train.parts_of``."""
+    """A whole training. ``parts`` holds a recipe for each part of the model that trains apart: ``train.parts_of``.
+
+    Without ``attention`` there is none.
+    """
 
     name: FileName
     model: ModelChoice
     data: DataChoice
     parts: dict[str, Recipe]
+    attention: AttentionChoice | None = None
 
 
 def preset_names() -> list[str]:
@@ -112,7 +148,9 @@ def preset_from_toml(name: str) -> Preset:
 
 
 def preset_with(preset: Preset, settings: Iterable[str]) -> Preset:
-    """``preset`` with ``section.key=value`` settings applied; values are written as in TOML.
+    """``preset`` with ``section.key=value`` settings applied; values are written as in TOML, and ``none`` is absent.
+
+    A section that is absent comes into being with its first key: ``attention.kind=tsfm``.
 
     Raises
     ------
@@ -131,6 +169,8 @@ def preset_with(preset: Preset, settings: Iterable[str]) -> Preset:
 def _assign(table: dict[str, Any], keys: list[str], value: Any, setting: str) -> None:
     for key in keys[:-1]:
         inner = table.get(key)
+        if inner is None and key in table:
+            inner = table[key] = {}
         if not isinstance(inner, dict):
             raise UsageError(f"--set {setting!r}: there is no section {key!r}{nearest(key, table)}")
         table = inner
@@ -138,7 +178,9 @@ def _assign(table: dict[str, Any], keys: list[str], value: Any, setting: str) ->
 
 
 def _toml_value(text: str) -> Any:
-    """A TOML value; bare words count as strings."""
+    """A TOML value; bare words count as strings, but for ``none``."""
+    if text == "none":
+        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -170,4 +212,4 @@ def _inner_structs(key: str, value: Any, kind: Any) -> list[tuple[str, dict[str,
     if get_origin(kind) is dict:
         inner_struct = get_args(kind)[1]
         return [(f"{key}.{name}", inner, inner_struct) for name, inner in value.items() if isinstance(inner, dict)]
-    return [(key, value, kind)]
+    return [(key, value, one) for one in (kind, *get_args(kind)) if hasattr(one, "__struct_fields__")]

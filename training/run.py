@@ -11,14 +11,16 @@ The folder holds everything needed to go on after an interruption; the same comm
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
+from torch import Tensor
 
 from edge.errors import UsageError
+from training.attention import AttentionSpec
 from training.checkpoint import Card, load_card, save_checkpoint, versions, write_atomically
 from training.curves import save_curves
 from training.datasets import Recordings, Windows
@@ -26,7 +28,7 @@ from training.datasets.synthetic import recording_from_scene
 from training.heldout import metrics_from_model
 from training.model import ModelSpec
 from training.recipe import Preset, Recipe
-from training.train import PartState, parts_of, train_part
+from training.train import PartState, parts_of, train_part, training_device
 from training.workers import Workers, cpu_count, report, stopped, workers
 
 __all__ = ["RunResult", "run_training"]
@@ -35,6 +37,8 @@ SPLITS = ("train", "validation")
 """The number of a split is part of its recordings' seeds, so the two never share a scene."""
 CHUNK = 10
 """Recordings a rendering job makes."""
+ACROSS_CLIPS = ("negative_pearson_batch_axis", "negative_pearson_whole_batch")
+"""Losses that compare the clips of a batch."""
 
 OnProgress = Callable[[str, int, int, str], None]
 """Called with what is being done, how much of it, of how much, and a remark."""
@@ -57,6 +61,16 @@ class _Job(msgspec.Struct, frozen=True):
     @property
     def spec(self) -> ModelSpec:
         return ModelSpec(**msgspec.structs.asdict(self.preset.model))
+
+    @property
+    def attention(self) -> AttentionSpec | None:
+        choice = self.preset.attention
+        return None if choice is None else AttentionSpec(**msgspec.structs.asdict(choice))
+
+    @property
+    def half(self) -> bool:
+        """Whether all is trained, and the checkpoint saved, in half precision."""
+        return all(recipe.precision == "half" for recipe in self.preset.parts.values())
 
     def recordings(self, split: str) -> Recordings:
         data = self.preset.data
@@ -99,18 +113,25 @@ def run_training(preset: Preset, out: Path, seed: int, on_progress: OnProgress) 
 
 
 def _check(job: _Job) -> None:
+    """UsageError, naming the preset, when it does not fit together."""
+    preset = f"preset {job.preset.name!r}"
     try:
-        parts = parts_of(job.spec)
+        parts, _ = parts_of(job.spec), job.attention
     except ValueError as error:
-        raise UsageError(f"preset {job.preset.name!r}: {error}") from error
+        raise UsageError(f"{preset}: {error}") from error
     if set(parts) != set(job.preset.parts):
         wanted, seen = sorted(parts), sorted(job.preset.parts)
-        raise UsageError(f"preset {job.preset.name!r} has recipes for {seen}; its model's parts are {wanted}")
+        raise UsageError(f"{preset} has recipes for {seen}; its model's parts are {wanted}")
+    recipes = job.preset.parts.values()
+    if len({recipe.precision for recipe in recipes}) > 1:
+        raise UsageError(f"{preset} trains parts in different precision; a checkpoint has one")
+    if any(recipe.loss in ACROSS_CLIPS and recipe.batch == 1 for recipe in recipes):
+        raise UsageError(f"{preset} correlates across a batch of one clip; raise the batch or take another loss")
     data = job.preset.data
+    if "rsp" in job.spec.tasks and (data.frames - 1) % 4:
+        raise UsageError(f"{preset}: frames is a multiple of 4, plus 1, when RSP is on; seen {data.frames}")
     if min(data.seconds, data.validation_seconds) * data.fps + 1 < data.frames:
-        raise UsageError(
-            f"preset {job.preset.name!r}: recordings are shorter than {data.frames} frames; raise data.seconds"
-        )
+        raise UsageError(f"{preset}: recordings are shorter than {data.frames} frames; raise data.seconds")
 
 
 def _claim(job: _Job) -> None:
@@ -171,7 +192,7 @@ def _train(job: _Job, part: str, threads: int) -> dict[str, Any] | None:
     """Train one part and look at its rates; None when interrupted."""
     torch.set_num_threads(threads)
     spec, recipe = parts_of(job.spec)[part], job.preset.parts[part]
-    state, path = PartState.new(spec, recipe, job.seed), job.state_path(part)
+    state, path = PartState.new(spec, recipe, job.seed, job.attention, training_device()), job.state_path(part)
     if path.is_file():
         state.load(path)
     channels = slice(None, 3) if spec.channels == 3 else slice(-spec.channels, None)
@@ -183,6 +204,7 @@ def _train(job: _Job, part: str, threads: int) -> dict[str, Any] | None:
 
     if not train_part(state, windows, recipe, job.seed, path, tell, stopped):
         return None
+    state.model.load_state_dict(_as_saved(state.model.state_dict(), half=job.half))
     return metrics_from_model(state.model, job.recordings("validation"), job.preset.data.frames, job.preset.data.fps)
 
 
@@ -198,6 +220,9 @@ def _finish(job: _Job, metrics: list[dict[str, Any]]) -> Card:
         channels=model.channels,
         tasks=model.tasks,
         reach=model.reach,
+        geometry=model.geometry,
+        input_scale=model.input_scale,
+        precision="half" if job.half else "single",
         fps=data.fps,
         frames=data.frames,
         recipe=msgspec.to_builtins(job.preset),
@@ -207,13 +232,18 @@ def _finish(job: _Job, metrics: list[dict[str, Any]]) -> Card:
         versions=versions(),
     )
     path = job.out / f"{job.preset.name}.safetensors"
-    save_checkpoint(path, weights, card)
+    save_checkpoint(path, _as_saved(weights, half=job.half), card)
     losses = {part: state.losses for part, state in states.items()}
     save_curves(job.out / "curves.png", losses, " + ".join(sorted({r.loss for r in job.preset.parts.values()})))
     return load_card(path)
 
 
 def _finished_state(job: _Job, part: str, recipe: Recipe) -> PartState:
-    state = PartState.new(parts_of(job.spec)[part], recipe, job.seed)
+    state = PartState.new(parts_of(job.spec)[part], recipe, job.seed, job.attention)
     state.load(job.state_path(part))
     return state
+
+
+def _as_saved(weights: Mapping[str, Tensor], *, half: bool) -> dict[str, Tensor]:
+    """Weights as the checkpoint holds them; metrics are measured with these."""
+    return {key: value.half() if half else value for key, value in weights.items()}

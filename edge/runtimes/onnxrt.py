@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +12,7 @@ import onnxruntime
 from edge.bundle import SELFTEST, Bundle, Graph
 from edge.errors import BundleError, FaultError, UsageError
 from edge.runtimes import Runtime
+from edge.selftest import selftest_from_npz
 from edge.vitals import Mode
 
 __all__ = ["OnnxRuntime", "open_runtime", "selftest_from_bundle"]
@@ -105,22 +104,13 @@ def open_runtime(bundle: Bundle, mode: Mode, precision: str) -> Runtime:
 def selftest_from_bundle(bundle: Bundle) -> tuple[npt.NDArray[np.float32], Waves]:
     """The golden input float32 ``[1, C, F, S, S]`` and the waveforms a sound runtime gives for it.
 
-    ``selftest.npz`` holds ``rgb`` uint8 and ``thermal`` float16, each where the model has it, and one float32 array per
-    task. BundleError when it holds something else.
+    BundleError when ``selftest.npz`` holds something else than :mod:`edge.selftest` says.
     """
     try:
-        with np.load(io.BytesIO(bundle.files[SELFTEST]), allow_pickle=False) as arrays:
-            held = {name: arrays[name] for name in arrays.files}
-        frames = np.concatenate([held[channel].astype(np.float32) for channel in bundle.channels], axis=1)
-        waves: Waves = {task: held[task].astype(np.float32) for task in bundle.tasks}
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(
-            f"{bundle.place / SELFTEST}: not a self-test ({_first_line(error)}); export it anew"
-        ) from error
-    fits = frames.shape == (1, *bundle.input_shape) and all(w.shape == (1, bundle.frames - 1) for w in waves.values())
-    if not fits:
-        raise BundleError(f"{bundle.place / SELFTEST}: its shapes are not the manifest's; export it anew")
-    return frames, waves
+        golden = selftest_from_npz(bundle.files[SELFTEST], bundle.channels, bundle.tasks, bundle.frames, bundle.size)
+    except ValueError as error:
+        raise BundleError(f"{bundle.place / SELFTEST}: not a self-test ({error}); export it anew") from error
+    return golden.frames, dict(golden.waves)
 
 
 def _tested(

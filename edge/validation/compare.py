@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import InputError
-from edge.metrics import LIMITS_PER_MIN, Agreement, Published, agreement, published, splits
+from edge.metrics import LIMITS_PER_MIN, NARROW_PER_MIN, Agreement, Published, agreement, published, splits
 from edge.validation.clock_offset import MIN_PAIRS, Found, Windows, search
 from edge.validation.course import Course
 from edge.validation.record_file import Looks, RateLooks
@@ -252,7 +252,8 @@ def _part(rate: str, looks: RateLooks, truth: Floats, chosen: npt.NDArray[np.boo
     """The figures of chosen looks, all of which have a truth and are thereby due."""
     due = np.ones(int(chosen.sum()), dtype=bool)
     ok = looks.state[chosen] == "ok"
-    return Part(len(due), published(truth[chosen], looks.value[chosen], ok, due, LIMITS_PER_MIN[rate]))
+    limits = LIMITS_PER_MIN[rate], NARROW_PER_MIN.get(rate)
+    return Part(len(due), published(truth[chosen], looks.value[chosen], ok, due, *limits))
 
 
 def _bands(rate: str, truth: Floats, due: npt.NDArray[np.bool_]) -> list[tuple[str, npt.NDArray[np.bool_]]]:
@@ -272,7 +273,7 @@ def _states(rate: str, looks: RateLooks, truth: Floats) -> tuple[StateFigures, .
         here = looks.state == state
         if here.any():
             due = here & np.isfinite(truth)
-            figures = agreement(truth[due], looks.value[due], LIMITS_PER_MIN[rate])
+            figures = agreement(truth[due], looks.value[due], LIMITS_PER_MIN[rate], NARROW_PER_MIN.get(rate))
             rows.append(StateFigures(state, int(here.sum()), float(here.mean()), figures))
     return tuple(rows)
 

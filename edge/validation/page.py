@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edge.html_page import Html, bullets, figure, join, page, paragraph, section, table, tag, tiles
-from edge.metrics import LIMITS_PER_MIN
+from edge.metrics import LIMITS_PER_MIN, NARROW_PER_MIN, Agreement
 from edge.sinks.records import NOTICE
 from edge.svg_plot import Plot, clock_axis, key, number_axis, seconds_axis, with_gaps
 from edge.validation.compare import RATES, Comparison, Offset, RateFigures, Trace
@@ -116,18 +116,26 @@ def _figures_table(rate: str, figures: RateFigures) -> Html:
     limit = LIMITS_PER_MIN[rate]
     head = (
         "true rate, /min", "looks", "ok", "coverage", "bias", "limits of agreement", "A_RMS", "MAE",
-        f"within {limit:g}", f"wrong by > {limit:g}",
+        *_shares(rate, figures.overall.published.agreement), f"wrong by > {limit:g}",
     )  # fmt: skip
     parts = {"all": figures.overall} | figures.bands
     rows = []
     for name, part in parts.items():
         *first, wrong = cells(part)
-        rows.append([name, *first, percent(part.published.agreement.within), wrong])
+        rows.append([name, *first, *_shares(rate, part.published.agreement).values(), wrong])
     return table(
         f"Looks at {rate.upper()} that have a reference, and the values that were ok, per minute, by true rate",
         head,
         rows,
     )
+
+
+def _shares(rate: str, shown: Agreement) -> dict[str, str]:
+    """The shares of values near the reference, by the heading of their column."""
+    narrow_per_min = NARROW_PER_MIN.get(rate)
+    narrow = {} if narrow_per_min is None else {f"within {narrow_per_min:g}": percent(shown.within_narrow)}
+    wide = {f"within {LIMITS_PER_MIN[rate]:g}": percent(shown.within)}
+    return {**narrow, **wide, "within 10%": percent(shown.within_tenth)}
 
 
 def _states_table(rate: str, figures: RateFigures) -> Html:
@@ -175,6 +183,7 @@ def _meanings() -> Html:
         ("coverage", "share of the looks with a reference in which the kit was ok"),
         ("wrong", "false confidence: share of the ok values that are further from the reference than the limit"),
         ("bias", "mean of kit less reference"),
+        ("within", "share of the ok values so near to the reference: per minute, or in per cent of it"),
         ("limits of agreement", "bias -/+ 1.96 standard deviations of the differences"),
         ("A_RMS", "root of the mean squared difference"),
         ("MAE", "mean absolute difference"),

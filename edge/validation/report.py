@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from edge.metrics import LIMITS_PER_MIN
+from edge.metrics import LIMITS_PER_MIN, NARROW_PER_MIN
 from edge.sinks.records import NOTICE, Numerics
 from edge.validation.compare import RATES, Comparison, Part, RateFigures
 from edge.validation.source import Source
@@ -86,6 +86,7 @@ def dict_from_report(report: Report) -> dict[str, Any]:
         "reference": asdict(report.reference),
         "offset": asdict(result.offset) | {"words": offset_words(result)},
         "limits_per_min": dict(LIMITS_PER_MIN),
+        "narrow_limits_per_min": dict(NARROW_PER_MIN),
         "rates": {rate: _dict_from_figures(figures) for rate, figures in result.rates.items()},
         "verdict": verdict(result),
         "notices": report.all_notices,

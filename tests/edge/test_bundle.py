@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -8,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from edge import bundle as bundle_module
-from edge.bundle import MANIFEST, MANIFEST_HASH, default_bundle_dir, load_bundle, manifest_hash_line
+from edge.bundle import MANIFEST, MANIFEST_HASH, Channel, default_bundle_dir, load_bundle, manifest_hash_line
 from edge.errors import BundleError
 
 
@@ -75,6 +77,19 @@ def test_a_runtime_without_its_own_form_gets_the_other_and_says_so(folder: Path)
 def test_a_graph_that_is_not_there_is_named(mode: Any, precision: str) -> None:
     with pytest.raises(BundleError, match=r"no (stream/fp32|exact/int8|exact/fp16) graph; it has exact/fp32"):
         load_bundle(None).graph(mode, "onnxrt", precision)
+
+
+@pytest.mark.parametrize(
+    ("sources", "bvp", "rsp"),
+    [(("rgb",), False, False), (("thermal",), True, True), (("rgb", "thermal"), False, True)],
+)
+def test_what_comes_from_thermal_needs_it_and_a_pulse_only_where_there_is_no_rgb(
+    sources: tuple[Channel, ...], bvp: bool, rsp: bool
+) -> None:
+    bundle = load_bundle(None)
+    manifest = msgspec.structs.replace(bundle.manifest, sources={"bvp": sources, "rsp": sources})
+    bundle = dataclasses.replace(bundle, manifest=manifest)
+    assert (bundle.needs_thermal("bvp"), bundle.needs_thermal("rsp")) == (bvp, rsp)
 
 
 def test_any_changed_byte_in_any_file_is_refused(folder: Path) -> None:
@@ -165,6 +180,8 @@ def test_another_format_version_is_refused_by_its_number(folder: Path) -> None:
         ("tasks", []),
         ("tasks", ["bvp", "bvp"]),
         ("sources", {"bvp": ["rgb"]}),
+        ("sources", {"bvp": [], "rsp": ["thermal"]}),
+        ("channels", ["rgb"]),  # and RSP from thermal
         ("graphs", []),
         ("unknown", 1),
         ("name", 5),

@@ -38,6 +38,22 @@ def test_figures_that_cannot_be_are_none(estimates: list[float], within: float |
     assert (found.mae is None) == (not np.isfinite(estimates).any())
 
 
+def test_a_second_limit_and_a_tenth_of_the_truth_are_shares_of_all_looks() -> None:
+    truth, estimate = np.array([10.0, 10.0, 30.0, 30.0, 30.0]), np.array([11.0, 12.0, 33.0, 28.0, np.nan])
+    found = agreement(truth, estimate, 3.0, 2.0)
+    assert (found.within, found.within_narrow, found.within_tenth) == (0.8, 0.6, 0.6)
+    assert agreement(truth, estimate, 3.0).within_narrow is None
+    none = agreement(truth, np.full(5, np.nan), 3.0, 2.0)
+    assert (none.within, none.within_narrow, none.within_tenth) == (0.0, 0.0, 0.0)
+
+
+def test_the_shares_of_what_was_published_are_of_that() -> None:
+    truth, value = np.full(4, 20.0), np.array([21.0, 22.5, 40.0, 20.0])
+    ok = np.array([True, True, True, False])
+    found = published(truth, value, ok, np.ones(4, bool), 3.0, 2.0).agreement
+    assert (found.within, found.within_narrow, found.within_tenth) == (2 / 3, 1 / 3, 1 / 3)
+
+
 def test_coverage_counts_looks_that_were_due_and_accuracy_all_that_was_published() -> None:
     value = np.array([75.0, 61.0, np.nan, 61.0])
     is_ok = np.array([True, True, False, False])

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from edge.bundle import load_bundle
+from edge.bundle import MANIFEST, MANIFEST_HASH, SELFTEST, load_bundle
 from edge.errors import InputError, UsageError
-from edge.runtimes.onnxrt import open_runtime
+from edge.runtimes.onnxrt import open_runtime, selftest_from_bundle
 from export import pack
 from export.compare import compare_forms
 from export.graphs import Form, onnx_from_model
 from export.pack import bundle_from_checkpoint
 from training.checkpoint import Card, model_from_checkpoint, save_checkpoint
 from training.model import Mmrphys, ModelSpec
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def checkpoint(folder: Path, spec: ModelSpec, frames: int = 61) -> Path:
@@ -32,6 +36,7 @@ def checkpoint(folder: Path, spec: ModelSpec, frames: int = 61) -> Path:
         (ModelSpec(9, "NF", 4), ("rgb", "thermal"), {"bvp": ("rgb",), "rsp": ("thermal",)}),
         (ModelSpec(9, "EF", 4), ("rgb", "thermal"), {"bvp": ("rgb", "thermal"), "rsp": ("rgb", "thermal")}),
         (ModelSpec(9, "EF", 3, ("bvp",)), ("rgb",), {"bvp": ("rgb",)}),
+        (ModelSpec(9, "LF", 4), ("rgb", "thermal"), {"bvp": ("rgb", "thermal"), "rsp": ("rgb", "thermal")}),
         (ModelSpec(36, "EF", 1), ("thermal",), {"bvp": ("thermal",), "rsp": ("thermal",)}),
     ],
     ids=str,
@@ -58,6 +63,39 @@ def test_the_same_checkpoint_gives_the_same_bundle(tmp_path: Path) -> None:
     path = checkpoint(tmp_path, ModelSpec(9, "NF", 4))
     ids = {bundle_from_checkpoint(path, tmp_path / name).bundle.id for name in ("a", "b")}
     assert len(ids) == 1
+
+
+def test_the_default_checkpoint_gives_the_default_bundle(tmp_path: Path) -> None:
+    """Byte for byte, but for the last bits of the self-test's waveforms on another processor."""
+    made = bundle_from_checkpoint(ROOT / "training/results/default/default.safetensors", tmp_path / "bundle").bundle
+    default = load_bundle(None)
+    assert set(made.files) == set(default.files)
+    for name in set(default.files) - {SELFTEST, MANIFEST, MANIFEST_HASH}:
+        assert made.files[name] == default.files[name], name
+    one, other = (msgspec.to_builtins(bundle.manifest) for bundle in (made, default))
+    for manifest in (one, other):
+        del manifest["files"][SELFTEST]
+    assert one == other
+    frames, waves = selftest_from_bundle(made)
+    expected_frames, expected = selftest_from_bundle(default)
+    np.testing.assert_array_equal(frames, expected_frames)
+    for task, wave in expected.items():
+        assert np.abs(waves[task] - wave).max() <= 1e-5 * wave.std()
+
+
+def test_the_card_is_carried_word_for_word(tmp_path: Path) -> None:
+    """A card of an older version lacks fields that this one has, and its bundle stays the same."""
+    path = checkpoint(tmp_path, ModelSpec(9, "NF", 4))
+    card = json.loads(path.with_suffix(".json").read_bytes())
+    del card["geometry"], card["golden"]
+    path.with_suffix(".json").write_text(json.dumps(card))
+    assert bundle_from_checkpoint(path, tmp_path / "bundle").bundle.manifest.card == card
+
+
+@pytest.mark.parametrize(("frames", "says"), [(60, "60 frames, wanted one more than a multiple of 4"), (1, "1 frames")])
+def test_a_card_with_windows_that_do_not_fit_is_refused(tmp_path: Path, frames: int, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        bundle_from_checkpoint(checkpoint(tmp_path, ModelSpec(9, "NF", 4), frames), tmp_path / "bundle")
 
 
 def test_an_older_bundle_is_replaced_whole(tmp_path: Path) -> None:

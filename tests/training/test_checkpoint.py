@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
 from edge.errors import InputError, UsageError
+from training.attention import AttentionSpec
 from training.checkpoint import (
     Card,
     card_path,
@@ -75,6 +75,7 @@ def test_a_missing_card_or_file_is_named(saved: tuple[Path, Mmrphys]) -> None:
         (b'"format": 1', b'"format": 2', "card format 2"),
         (b'"size": 9', b'"size": "nine"', "not a checkpoint card"),
         (b'"fps": 29.97', b'"fpz": 29.97', "not a checkpoint card"),
+        (b'"size": 9', b'"size": 10', "not a model of this version"),
     ],
 )
 def test_a_card_of_another_kind_is_refused(saved: tuple[Path, Mmrphys], old: bytes, new: bytes, says: str) -> None:
@@ -100,77 +101,45 @@ def test_a_size_at_odds_with_the_card_is_refused(saved: tuple[Path, Mmrphys]) ->
         model_from_checkpoint(saved[0], size=36)
 
 
-# ------------------------------------------------------------------------------------------------ published files
-
-
-def reference_state(model: Mmrphys) -> dict[str, torch.Tensor]:
-    """The weights under the published names, wrapped as published, with tensors that inference does not use."""
-    names = (
-        ("bvp.features.", "bvp_feature_extractor.bvp_feature_extractor."),
-        ("bvp.head.", "rppg_head.conv_layer."),
-        ("bvp.final.", "rppg_head.final_layer."),
-        ("rsp.features.", "rsp_feature_extractor.rsp_feature_extractor."),
-        ("rsp.head.", "rBr_head.conv_block."),
-        ("rsp.final.", "rBr_head.final_layer."),
-    )
-    state = {"module.rppg_head.fsam.pre_conv_block.0.weight": torch.zeros(1), "module.rBP_head.x": torch.zeros(1)}
-    for key, value in model.state_dict().items():
-        for ours, theirs in names:
-            if key.startswith(ours):
-                name = theirs + key.removeprefix(ours).replace(".conv.weight", ".conv_block_3d.0.weight")
-                state[f"module.{name}"] = value.half()
-    return state
-
-
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_a_published_checkpoint_is_read_by_its_names(tmp_path: Path, wrapped: bool) -> None:
-    model = Mmrphys(ModelSpec(36, "EF", 1))
-    state = reference_state(model)
-    path = tmp_path / "BP4D_MMRPhysMEF_BVP_RSP_Tx180x36_Base.pth"
-    torch.save({"model_state_dict": state, "precision": "half"} if wrapped else state, path)
+def test_a_half_precision_checkpoint_is_read_as_float32(saved: tuple[Path, Mmrphys]) -> None:
+    path, model = saved
+    _, card = load_checkpoint(path)
+    save_checkpoint(path, {key: value.half() for key, value in model.state_dict().items()}, card)
+    state, _ = load_checkpoint(path)
+    assert {value.dtype for value in state.values()} == {torch.float32}
     again = model_from_checkpoint(path)
-    assert again.spec == model.spec
     for ours, theirs in zip(model.parameters(), again.parameters(), strict=True):
-        torch.testing.assert_close(ours.half().float(), theirs)
+        torch.testing.assert_close(ours.half().float(), theirs, rtol=0, atol=0)
 
 
-def test_the_size_is_asked_for_when_the_name_does_not_tell_and_must_agree_when_it_does(tmp_path: Path) -> None:
-    state = reference_state(Mmrphys(ModelSpec(9, "NF", 4)))
-    silent, telling = tmp_path / "weights.pth", tmp_path / "MMRPhysSNF_RGBTx180x9_x.pth"
-    for path in (silent, telling):
-        torch.save(state, path)
-    with pytest.raises(UsageError, match="cannot be told"):
-        model_from_checkpoint(silent)
-    assert model_from_checkpoint(silent, size=9).spec == ModelSpec(9, "NF", 4)
-    with pytest.raises(UsageError, match="name says size 9, asked for 72"):
-        model_from_checkpoint(telling, size=72)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ModelSpec(36, "LF", 4, ("rsp",)),
+        ModelSpec(72, "EF", 3, ("bvp",), geometry="padded_stem"),
+        ModelSpec(72, "EF", 1, ("bvp",), geometry="factorizephys"),
+        ModelSpec(9, "NF", 4, reach="long", input_scale=(1 / 255, 100.0)),
+    ],
+    ids=str,
+)
+def test_a_card_holds_the_whole_specification(tmp_path: Path, spec: ModelSpec) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, Mmrphys(spec).state_dict(), Card(name="t", fps=25.0, frames=161, **spec.as_dict()))
+    assert model_from_checkpoint(str(path)).spec == spec
 
 
-class Harmful:
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return Path.touch, (self.place,)
-
-
-def test_code_in_a_checkpoint_is_refused_and_never_run(tmp_path: Path) -> None:
-    path, trace = tmp_path / "x9.pth", tmp_path / "trace"
-    torch.save({"weight": Harmful(trace)}, path)
-    with pytest.raises(InputError, match="never run"):
-        model_from_checkpoint(path, size=9)
-    path.write_bytes(pickle.dumps(Harmful(trace)))
-    with pytest.raises(InputError, match="never run"):
-        model_from_checkpoint(path, size=9)
-    assert not trace.exists()
+def test_trained_attention_is_kept_and_left_out_at_inference(tmp_path: Path) -> None:
+    path, attention = tmp_path / "model.safetensors", AttentionSpec()
+    model = Mmrphys(SPEC, attention).eval()
+    save_checkpoint(path, model.state_dict(), Card(name="t", fps=30.0, frames=25, **SPEC.as_dict()))
+    assert not any("attention" in key for key in model_from_checkpoint(path).state_dict())
+    again = model_from_checkpoint(path, attention=attention)
+    torch.testing.assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("content", [{"a": 1}, [1, 2], {"something.weight": torch.zeros(3)}])
-def test_a_foreign_pth_is_refused(tmp_path: Path, content: object) -> None:
-    path = tmp_path / "x9_.pth"
-    torch.save(content, path)
-    with pytest.raises(InputError):
-        model_from_checkpoint(path, size=9)
+def test_attention_that_was_not_trained_is_not_invented(saved: tuple[Path, Mmrphys]) -> None:
+    with pytest.raises(InputError, match="without attention"):
+        model_from_checkpoint(saved[0], attention=AttentionSpec())
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_litter(

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
-from training.model import BRANCHES, Mmrphys, ModelSpec, layer_sides
+from training.attention import AttentionSpec
+from training.model import GEOMETRIES, Mmrphys, ModelSpec, layer_sides
 
 # parameters without attention, as published for each layout
-PARAMETERS = {("EF", 3): 87_600, ("EF", 1): 86_304, ("EF", 4): 88_248, ("NF", 4): 86_736}
+PARAMETERS = {("EF", 3): 87_600, ("EF", 1): 86_304, ("EF", 4): 88_248, ("NF", 4): 86_736, ("LF", 4): 174_648}
 
 
-@pytest.mark.parametrize(("task", "size"), BRANCHES)
-def test_every_branch_ends_with_one_pixel(task: str, size: int) -> None:
-    assert layer_sides(BRANCHES[task, size], size)[-1] == 1
+@pytest.mark.parametrize(
+    ("geometry", "task", "size"), [(name, *key) for name, table in GEOMETRIES.items() for key in table]
+)
+def test_every_branch_ends_with_one_pixel(geometry: str, task: str, size: int) -> None:
+    assert layer_sides(GEOMETRIES[geometry][task, size], size)[-1] == 1
 
 
 @pytest.mark.parametrize("reach", ["short", "long"])
@@ -20,6 +27,21 @@ def test_every_branch_ends_with_one_pixel(task: str, size: int) -> None:
 def test_parameters_are_as_many_as_published(size: int, fusion: str, channels: int, reach: str) -> None:
     model = Mmrphys(ModelSpec(size, fusion, channels, reach=reach))
     assert sum(weight.numel() for weight in model.parameters()) == PARAMETERS[fusion, channels]
+
+
+@pytest.mark.parametrize(
+    ("spec", "without", "attention"),
+    [
+        (ModelSpec(72, "EF", 3, ("bvp",)), 37_152, 328),
+        (ModelSpec(72, "EF", 3), 87_600, 656),
+        (ModelSpec(72, "LF", 4), 174_648, 1_168),
+        (ModelSpec(72, "EF", 3, ("bvp",), geometry="factorizephys"), 51_840, 328),
+    ],
+    ids=str,
+)
+def test_attention_adds_as_many_parameters_as_published(spec: ModelSpec, without: int, attention: int) -> None:
+    counts = [sum(weight.numel() for weight in Mmrphys(spec, a).parameters()) for a in (None, AttentionSpec())]
+    assert counts == [without, without + attention]
 
 
 @pytest.mark.parametrize(("reach", "frames"), [("short", 19), ("long", 39)])
@@ -53,6 +75,45 @@ def test_without_fusion_each_branch_sees_its_own_modality() -> None:
     torch.testing.assert_close(waves["rsp"], rgb_changed["rsp"])
     assert not torch.allclose(waves["rsp"], thermal_changed["rsp"])
     assert not torch.allclose(waves["bvp"], rgb_changed["bvp"])
+
+
+def test_with_late_fusion_each_branch_sees_both_modalities() -> None:
+    model = Mmrphys(ModelSpec(9, "LF", 4)).eval()
+    clip = 255 * torch.rand(1, 4, 25, 9, 9)
+    other_thermal, other_rgb = clip.clone(), clip.clone()
+    other_thermal[:, 3] = 30 + torch.rand(1, 25, 9, 9)
+    other_rgb[:, :3] = 255 * torch.rand(1, 3, 25, 9, 9)
+    with torch.inference_mode():
+        waves, *changed = (model(x) for x in (clip, other_thermal, other_rgb))
+    for task, other in itertools.product(("bvp", "rsp"), changed):
+        assert not torch.allclose(waves[task], other[task])
+
+
+def test_a_clip_that_is_not_numbers_gives_no_numbers_and_leaves_its_neighbours_alone() -> None:
+    model = Mmrphys(ModelSpec(9, "NF", 4)).eval()
+    clips = 255 * torch.rand(3, 4, 25, 9, 9)
+    with torch.inference_mode():
+        sound = model(clips)
+        clips[1] = float("nan")
+        clips[2, 3, 7, 4, 4] = float("nan")
+        waves = model(clips)
+    assert waves["bvp"][1].isnan().all()
+    assert waves["rsp"][1:].isnan().all()
+    torch.testing.assert_close(waves["bvp"][::2], sound["bvp"][::2])
+    torch.testing.assert_close(waves["rsp"][0], sound["rsp"][0])
+
+
+@pytest.mark.parametrize(
+    ("spec", "scale"), [(ModelSpec(9, "EF", 4), (1 / 255, 100.0)), (ModelSpec(9, "EF", 1), (2.0, 0.01))]
+)
+def test_the_input_scale_is_what_the_weights_see(spec: ModelSpec, scale: tuple[float, float]) -> None:
+    model, scaled = Mmrphys(spec).eval(), Mmrphys(replace(spec, input_scale=scale)).eval()
+    scaled.load_state_dict(model.state_dict())
+    clip = 30 + torch.rand(1, spec.channels, 25, 9, 9)
+    factors = torch.tensor([*[scale[0]] * (spec.channels - 1), scale[1]])[:, None, None, None]
+    with torch.inference_mode():
+        torch.testing.assert_close(scaled(clip), model(clip * factors), rtol=1e-3, atol=1e-4)
+        assert not torch.allclose(scaled(clip)["bvp"], model(clip)["bvp"], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("channels", "taken"), [(3, slice(0, 3)), (1, slice(3, 4))])
@@ -95,7 +156,7 @@ def test_a_length_that_is_no_multiple_of_4_is_fine_without_rsp() -> None:
     ("size", "fusion", "channels", "tasks"),
     [
         (10, "EF", 3, ("bvp",)),
-        (9, "LF", 4, ("bvp",)),
+        (9, "LF", 3, ("bvp",)),
         (9, "NF", 3, ("bvp",)),
         (9, "EF", 2, ("bvp",)),
         (9, "EF", 3, ()),
@@ -107,3 +168,22 @@ def test_a_specification_outside_the_tables_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="seen"):
         ModelSpec(size, fusion, channels, tasks)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"tasks": ("bvp", "bp")}, "blood pressure is out of scope"),
+        ({"tasks": ("SBP",)}, "blood pressure is out of scope"),
+        ({"geometry": "padded_stem"}, "padded_stem' has bvp at 72 only; seen rsp at 72"),
+        ({"geometry": "factorizephys", "tasks": ("bvp",), "size": 36}, "seen bvp at 36"),
+        ({"geometry": "factorizephys", "tasks": ("bvp",), "fusion": "NF", "channels": 4}, "fusion 'EF'"),
+        ({"geometry": "padded_stem", "tasks": ("bvp",), "reach": "long"}, "reach 'short' only"),
+        ({"geometry": "newer"}, "geometry is one of current, padded_stem, factorizephys"),
+        ({"input_scale": (0.0, 1.0)}, "factors above 0"),
+        ({"input_scale": (float("nan"), 1.0)}, "factors above 0"),
+    ],
+)
+def test_what_is_not_built_is_refused_by_name(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ModelSpec(**{"size": 72, "fusion": "EF", "channels": 3, **given})

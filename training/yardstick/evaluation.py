@@ -1,9 +1,9 @@
-"""``mmrphys evaluate``: what is asked for, measured, as one result."""
+"""``mmrphys evaluate``: what is asked for, measured through the deployed chain, as one result."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,15 @@ from edge.benchmarks.machine import machine
 from edge.errors import InputError, UsageError
 from edge.metrics import LIMITS_PER_MIN
 from edge.uri import nearest
-from training.workers import cpu_count, workers
 from training.yardstick.distribution import HR, LEVELS, RR, SPLITS, STORE, recordings
 from training.yardstick.figures import Figure, figures_from_rows
-from training.yardstick.measure import (
-    MAIN,
-    Plan,
-    Row,
-    Source,
-    file_sha256,
-    geometry,
-    make_tapes,
-    measure,
-    with_constant,
-)
+from training.yardstick.measure import Row, rows_of_tape, with_constant
 from training.yardstick.networks import Choice, opened
 from training.yardstick.perturbed import CASES
+from training.yardstick.sources import MAIN, OnProgress, Plan, Source, file_sha256, rows_of
 from training.yardstick.tape import front_fingerprint
 
-__all__ = ["Evaluation", "evaluate", "reference_file", "sources_from_words"]
+__all__ = ["Evaluation", "Measurement", "evaluate", "facts_of", "reference_file", "sources_from_words"]
 
 CONSTANTS: dict[str, dict[str, float]] = {
     "constant": {"hr": round((HR[0] * HR[1]) ** 0.5, 1), "rr": round(0.5 * (RR[0] + RR[1]), 1)},
@@ -39,11 +29,10 @@ CONSTANTS: dict[str, dict[str, float]] = {
 }
 """Guesses that know only the distribution, per minute: its median, which has the least MAE, and the one most often
 within the limit, because HR is drawn evenly over its logarithm."""
-RANDOM_SEED = 0
 
 
-class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured, with what and where.
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured, with what and where: the head of every protocol's result.
 
     ``data`` tells what was asked for (``test:moderate,real``), ``counts`` how many recordings or cases each part has,
     ``networks`` name and identity of each network. The hashes are those of the distributions, of the code in front of
@@ -51,7 +40,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int = 1
-    protocol: str = "deployed"
+    protocol: str
     notice: str = "research use, not a medical device; synthetic scenes are no patients"
     machine: str
     networks: dict[str, dict[str, str]]
@@ -60,6 +49,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     distributions_sha256: str
     front: str
     clip_sha256: str | None
+
+
+class Evaluation(Measurement, frozen=True, kw_only=True):
+    """The result of protocol ``deployed``."""
+
+    protocol: str = "deployed"
     constants_per_min: dict[str, dict[str, float]]
     figures: list[Figure]
 
@@ -109,40 +104,37 @@ def evaluate(
     chosen: Choice,
     data: str,
     sources: Sequence[Source],
-    published: Path | None,
+    beside: Mapping[str, Choice],
     tapes: Path,
-    on_progress: Callable[[str, int, int, str], None],
+    on_progress: OnProgress,
 ) -> tuple[Evaluation, list[Row]] | None:
-    """Measure ``chosen`` on ``sources``, which ``data`` named, beside all that it is compared with.
+    """Measure ``chosen`` on ``sources``, which ``data`` named, and the networks ``beside`` it by their methods' names.
 
     ``tapes`` is the folder in which the part in front of the model is kept; None when interrupted, and the same call
-    goes on. What cannot be used is raised before anything is measured: the errors of
-    :func:`training.yardstick.networks.opened`, and UsageError for a published graph of another geometry.
+    goes on. A network that cannot be used is raised before anything is measured: the errors of
+    :func:`training.yardstick.networks.opened`.
     """
-    networks = {MAIN: chosen, "random": Choice("random", seed=RANDOM_SEED, like=chosen)}
-    if published is not None:
-        networks["published"] = Choice("published", str(published))
-        if geometry(networks["published"]) != geometry(chosen):
-            raise UsageError(
-                f"{published} takes {geometry(networks['published'])}, the model {geometry(chosen)}; "
-                "they cannot see the same frames; leave --published out"
-            )
-    named = {method: _named(choice) for method, choice in networks.items()}
-    plan = Plan(tuple(sources), networks, tapes)
-    with workers(cpu_count(), "training.yardstick.measure") as pool:
-        make_tapes(pool, plan, on_progress)
-        rows = measure(pool, plan, on_progress) if not pool.stopped else []
-        if pool.stopped:
-            return None
-    guesses = [row for method, guess in CONSTANTS.items() for row in with_constant(rows, method, guess)]
+    networks = {MAIN: chosen, **beside}
+    facts = facts_of(networks, data, sources)
+    rows: list[Row] | None = rows_of(Plan(tuple(sources), networks, tapes), rows_of_tape, on_progress)
+    if rows is None:
+        return None
+    rows += [row for method, guess in CONSTANTS.items() for row in with_constant(rows, method, guess)]
+    return Evaluation(constants_per_min=CONSTANTS, figures=figures_from_rows(rows), **facts), rows
+
+
+def facts_of(networks: Mapping[str, Choice], data: str, sources: Sequence[Source]) -> dict[str, Any]:
+    """What a :class:`Measurement` tells of what is about to be measured."""
     clips = {source.clip for source in sources if source.clip}
-    result = Evaluation(
-        machine=machine(), networks=named, data=data, counts=dict(Counter(source.data for source in sources)),
-        distributions_sha256=file_sha256(str(STORE)), front=front_fingerprint(),
-        clip_sha256=file_sha256(clips.pop()) if clips else None, constants_per_min=CONSTANTS,
-        figures=figures_from_rows([*rows, *guesses]),
-    )  # fmt: skip
-    return result, [*rows, *guesses]
+    return {
+        "machine": machine(),
+        "networks": {method: _named(choice) for method, choice in networks.items()},
+        "data": data,
+        "counts": dict(Counter(source.data for source in sources)),
+        "distributions_sha256": file_sha256(str(STORE)),
+        "front": front_fingerprint(),
+        "clip_sha256": file_sha256(clips.pop()) if clips else None,
+    }
 
 
 def _named(choice: Choice) -> dict[str, Any]:

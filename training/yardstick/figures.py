@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.metrics import LIMITS_PER_MIN, Agreement, Published, agreement, published, splits
+from edge.metrics import LIMITS_PER_MIN, NARROW_PER_MIN, Agreement, Published, agreement, published, splits
 from training.yardstick.measure import Row
 from training.yardstick.perturbed import WITHIN_PER_MIN
 
-__all__ = ["REAL", "Figure", "figures_from_rows", "limit_per_min"]
+__all__ = ["REAL", "Figure", "figures_from_rows", "limit_per_min", "narrow_per_min"]
 
 REAL = "real"
 
@@ -34,6 +34,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     recordings: int
     limit_per_min: float
+    narrow_per_min: float | None
     every: Agreement
     published: Published | None
 
@@ -41,6 +42,11 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 def limit_per_min(data: str, rate: str) -> float:
     """Within what an estimate counts as right; that of the part ``real`` is narrower."""
     return WITHIN_PER_MIN if data == REAL else LIMITS_PER_MIN[rate]
+
+
+def narrow_per_min(data: str, rate: str) -> float | None:
+    """The second, narrower limit; None where there is none, as on the part ``real``."""
+    return None if data == REAL else NARROW_PER_MIN.get(rate)
 
 
 def figures_from_rows(rows: Sequence[Row]) -> list[Figure]:
@@ -71,16 +77,16 @@ def _figures(rows: list[Row]) -> Iterator[Figure]:
 def _figure(rows: list[Row], inside: npt.NDArray[np.bool_], split: str, part: str) -> Figure:
     chosen = [row for row, is_in in zip(rows, inside, strict=True) if is_in]
     first = chosen[0]
-    limit = limit_per_min(first.data, first.rate)
+    limits = limit_per_min(first.data, first.rate), narrow_per_min(first.data, first.rate)
     truth = np.array([row.truth for row in chosen])
     due = np.array([row.is_due for row in chosen])
     estimate = np.array([np.nan if row.estimate is None else row.estimate for row in chosen])
     shown = None
     if any(row.state is not None for row in chosen):
         value = np.array([np.nan if row.value is None else row.value for row in chosen])
-        shown = published(truth, value, np.array([row.state == "ok" for row in chosen]), due, limit)
+        shown = published(truth, value, np.array([row.state == "ok" for row in chosen]), due, *limits)
     return Figure(
         data=first.data, rate=first.rate, method=first.method, split=split, part=part,
-        recordings=len({row.recording for row in chosen if row.is_due}), limit_per_min=limit,
-        every=agreement(truth[due], estimate[due], limit), published=shown,
+        recordings=len({row.recording for row in chosen if row.is_due}), limit_per_min=limits[0],
+        narrow_per_min=limits[1], every=agreement(truth[due], estimate[due], *limits), published=shown,
     )  # fmt: skip

@@ -1,51 +1,28 @@
 """Recordings through the deployed chain with several networks: every look, what each method reads, what is published.
 
-Two passes: tapes (the part in front of the model, once, kept in a folder), then a replay of each tape with each
-network. A look is one second of a recording; it is *due* once the longest window could be full, whether or not a face
-was found, so that what the chain failed to see counts.
+Protocol ``deployed``: each tape is replayed with each network. A look is one second of a recording; it is *due* once
+the longest window could be full, whether or not a face was found, so that what the chain failed to see counts.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from edge.bundle import Bundle
 from edge.cameras import SCHEMES, camera_from_uri
 from edge.cameras.synthetic import SyntheticCamera
-from edge.faces import detector_by_name
-from edge.faces.track import FaceTracker
 from edge.person import HR_WINDOW_S, RR_WINDOW_S
 from edge.signals.evidence import Evidence
 from edge.uri import parse_uri
 from edge.vitals import Estimate, State
-from training.workers import Workers
-from training.yardstick import perturbed
-from training.yardstick.distribution import Recording
 from training.yardstick.networks import Choice, opened
-from training.yardstick.perturbed import CASES, TRUE_HR_PER_MIN, PerturbedCase, open_case
-from training.yardstick.tape import Tape, front_fingerprint, load_tape, replay, save_tape, tape_from_cameras
+from training.yardstick.perturbed import TRUE_HR_PER_MIN
+from training.yardstick.sources import MAIN, Source, case_by_name
+from training.yardstick.tape import Tape, replay
 
-__all__ = [
-    "CUES",
-    "MAIN",
-    "SETTLE_S",
-    "WINDOW_S",
-    "Plan",
-    "Row",
-    "Source",
-    "file_sha256",
-    "geometry",
-    "make_tapes",
-    "measure",
-]
+__all__ = ["CUES", "SETTLE_S", "WINDOW_S", "Row", "rows_of_tape", "with_constant"]
 
-MAIN = "network"
-"""The network that is judged; the others stand beside it."""
 CUES = "+cues"
 """A method's name ends so when it is what the runtime reads from that network and its own cues together."""
 REFERENCE = {"hr": "pos", "rr": "nostril"}
@@ -55,20 +32,6 @@ SETTLE_S = 1.0
 _NOT_SEEN: frozenset[State] = frozenset({"camera_lost", "no_face", "stale"})
 """States in which what was gathered before tells nothing of now."""
 WINDOW_S = {"hr": HR_WINDOW_S, "rr": RR_WINDOW_S[1]}
-
-
-class Source(msgspec.Struct, frozen=True):
-    """Something to play: a synthetic recording, or a case of the perturbed real clip in the file ``clip``."""
-
-    data: str
-    recording: Recording | None = None
-    case: str = ""
-    clip: str = ""
-
-    @property
-    def name(self) -> str:
-        """Unique among all sources."""
-        return self.recording.name if self.recording else f"real/{self.case}"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -91,94 +54,8 @@ class Row(msgspec.Struct, frozen=True):
     groups: Mapping[str, str] = {}
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What is measured, with what: ``networks`` by the name of their method, :data:`MAIN` first."""
-
-    sources: tuple[Source, ...]
-    networks: Mapping[str, Choice]
-    tapes: Path
-
-
-# --------------------------------------------------------------------------------------------------------------- tapes
-
-
-def make_tapes(pool: Workers, plan: Plan, on_progress: Callable[[str, int, int, str], None]) -> None:
-    """Make the tapes that ``plan`` lacks; what is made stays when this is stopped."""
-    main = plan.networks[MAIN]
-    paths = {source: _tape_path(plan.tapes, source, main) for source in plan.sources}
-    missing = [(path, source, main) for source, path in paths.items() if not path.is_file()]
-    count = _Counter("recordings played", len(paths) - len(missing), len(paths), on_progress)
-    pool.run(_make_tape, missing, _ignored, count)
-
-
-def geometry(choice: Choice) -> str:
-    """What two networks must share to be asked about the same tapes."""
-    bundle = opened(choice).bundle
-    return f"{bundle.size} px, {bundle.frames} frames at {bundle.fps:g} fps"
-
-
-def _tape_path(folder: Path, source: Source, main: Choice) -> Path:
-    by = [file_sha256(made) for made in (source.clip, perturbed.__file__)] if source.case else []
-    channels = opened(main).bundle.channels if source.case else ()  # with a thermal camera frames have all of them
-    what = msgspec.json.encode([source.recording, source.case, by, geometry(main), channels, front_fingerprint()])
-    return folder / f"{source.name.replace('/', '-')}-{hashlib.sha256(what).hexdigest()[:16]}.npz"
-
-
-@lru_cache(maxsize=4)
-def file_sha256(path: str) -> str:
-    """SHA-256 of a file, in hex; read once in a process."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-class _Counter:
-    """Tells how many of ``of`` are done."""
-
-    def __init__(self, what: str, done: int, of: int, on_progress: Callable[[str, int, int, str], None]) -> None:
-        self._what, self._done, self._of, self._on_progress = what, done, of, on_progress
-        on_progress(what, done, of, "")
-
-    def __call__(self) -> None:
-        self._done += 1
-        self._on_progress(self._what, self._done, self._of, "")
-
-
-def _ignored(*_: object) -> None:
-    """Jobs here report nothing but that they are done."""
-
-
-def _make_tape(path: Path, source: Source, main: Choice) -> None:
-    save_tape(_played(source, opened(main).bundle), path)
-
-
-def _played(source: Source, bundle: Bundle) -> Tape:
-    if source.recording is not None:
-        cameras = [camera_from_uri(source.recording.uri, kind) for kind in ("rgb", "thermal")]
-        return tape_from_cameras(bundle, cameras, FaceTracker(detector_by_name("haar")))
-    camera, tracker = open_case(_case(source.case), Path(source.clip))
-    return tape_from_cameras(bundle, [camera], tracker)
-
-
-def _case(name: str) -> PerturbedCase:
-    return next(case for case in CASES if case.name == name)
-
-
-# -------------------------------------------------------------------------------------------------------------- replay
-
-
-def measure(pool: Workers, plan: Plan, on_progress: Callable[[str, int, int, str], None]) -> list[Row]:
-    """The rows of all sources, in their order. A tape that is absent or damaged is made."""
-    main = plan.networks[MAIN]
-    jobs = [(_tape_path(plan.tapes, source, main), source, plan.networks) for source in plan.sources]
-    count = _Counter("recordings measured", 0, len(jobs), on_progress)
-    return [row for rows in pool.run(_rows, jobs, _ignored, count) if rows for row in rows]
-
-
-def _rows(path: Path, source: Source, networks: Mapping[str, Choice]) -> list[Row]:
-    tape = load_tape(path)
-    if tape is None:
-        _make_tape(path, source, networks[MAIN])
-        tape = load_tape(path)
-        assert tape is not None, f"{path} was just made"
+def rows_of_tape(tape: Tape, source: Source, networks: Mapping[str, Choice]) -> list[Row]:
+    """Every look of every method at one recording."""
     truth = _Truth(source)
     return [row for method, choice in networks.items() for row in _of_network(tape, truth, method, choice)]
 
@@ -238,7 +115,7 @@ def _groups(source: Source) -> Mapping[str, str]:
     """The parts that figures of a source are split into."""
     recording = source.recording
     if recording is None:
-        return {"change": _case(source.case).change}
+        return {"change": case_by_name(source.case).change}
     codec = parse_uri(recording.uri, "camera", SCHEMES).query["codec"]
     third = min(int((recording.tone - 1.0) / 5.0 * 3.0), 2)
     return {"tone": ("light", "medium", "dark")[third], "codec": codec}

@@ -6,7 +6,7 @@ Each is named by a picklable :class:`Choice` and opened once in every process th
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +22,7 @@ from edge.runtimes import Runtime
 from edge.runtimes.onnxrt import open_runtime
 
 if TYPE_CHECKING:
-    from training.model import Mmrphys
+    from training.model import Mmrphys, ModelSpec
 
 __all__ = ["Choice", "Network", "opened"]
 
@@ -123,14 +123,29 @@ def _random(like: Manifest, seed: int) -> Network:
     """Weights as a training from ``seed`` would start with, in the same model."""
     import torch  # noqa: PLC0415 - torch is slow to import
 
-    from training.model import Mmrphys, ModelSpec  # noqa: PLC0415
+    from training.model import Mmrphys  # noqa: PLC0415
 
-    channels = sum(3 if channel == "rgb" else 1 for channel in like.channels)
-    apart = len(like.channels) > 1 and all(len(source) == 1 for source in like.sources.values())
-    reach = str(like.card.get("reach", "short"))
     torch.manual_seed(seed)
-    model = Mmrphys(ModelSpec(like.size, "NF" if apart else "EF", channels, like.tasks, reach)).eval()
+    model = Mmrphys(_spec_from_manifest(like)).eval()
     return _torch_network(model, f"random-{seed}", like.fps, like.frames, f"random:{seed}", Path())
+
+
+def _spec_from_manifest(manifest: Manifest) -> ModelSpec:
+    """The model behind a bundle: what its shape tells, and whatever the card says beyond that."""
+    from training.model import ModelSpec  # noqa: PLC0415 - torch is slow to import
+
+    apart = len(manifest.channels) > 1 and all(len(source) == 1 for source in manifest.sources.values())
+    shape: dict[str, Any] = {
+        "size": manifest.size,
+        "fusion": "NF" if apart else "EF",
+        "channels": sum(3 if channel == "rgb" else 1 for channel in manifest.channels),
+        "tasks": manifest.tasks,
+    }
+    said = {field.name: manifest.card[field.name] for field in fields(ModelSpec) if field.name in manifest.card}
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in (shape | said).items()
+    }
+    return ModelSpec(**plain)
 
 
 def _torch_network(model: Mmrphys, name: str, fps: float, frames: int, identity: str, path: Path) -> Network:

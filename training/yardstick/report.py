@@ -2,169 +2,148 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Picture
 
-from edge.errors import UsageError
-from edge.html_page import Html, figure, join, page, paragraph, section, table, tag
+from edge.html_page import Html, join, page, paragraph, section, tag
 from edge.metrics import LIMITS_PER_MIN
-from training.checkpoint import write_atomically
 from training.yardstick.evaluation import Evaluation
 from training.yardstick.figures import REAL, Figure, limit_per_min
-from training.yardstick.measure import CUES, MAIN, SETTLE_S, WINDOW_S, Row
+from training.yardstick.layout import METHODS, RATES, json_bytes
+from training.yardstick.measure import CUES, SETTLE_S, WINDOW_S, Row
+from training.yardstick.page_parts import (
+    bland_altman_name,
+    differences_section,
+    picture_section,
+    save_files,
+    tables_by_part,
+)
+from training.yardstick.pictures import COLOURS, Bars, Cloud, Panel, bars, bland_altman, scatter
+from training.yardstick.sources import MAIN
 from training.yardstick.tables import (
+    AGREEMENT,
+    AGREEMENT_HEAD,
+    AGREEMENT_LEGEND,
     HEAD,
     LEGEND,
-    METHODS,
-    RATES,
     SPLITS,
+    agreement_lines,
     cells_of_split,
     csv_from_figures,
     csv_from_rows,
-    json_from_evaluation,
     markdown_from_evaluation,
 )
 
-__all__ = ["folder_for_writing", "save_report"]
-
-COLOURS = {
-    f"{MAIN}{CUES}": "#0b7261", MAIN: "#3f8fd2", "pos": "#d9a21b", "nostril": "#c8553d", "published": "#a23b72",
-    "random": "#8a8a8a", "luckiest": "#c7c7c7",
-}  # fmt: skip
-"""One colour a method in all pictures; methods without one are left to the tables."""
-RANGES_PER_MIN = {"hr": (30.0, 190.0), "rr": (4.0, 40.0)}
-
-
-def folder_for_writing(out: Path) -> None:
-    """Make the folder ``out``, before long work; UsageError where it cannot be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / ".writable").touch()
-        (out / ".writable").unlink()
-    except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror}; name a folder you may write to") from error
+__all__ = ["save_report"]
 
 
 def save_report(result: Evaluation, rows: Sequence[Row], out: Path) -> list[Path]:
-    """Write ``evaluate.json``, two CSV files, ``tables.md``, two pictures and ``evaluate.html`` into ``out``."""
-    pictures = {"within.png": _within(result)}
-    if scenes := [name for name in result.counts if name != REAL]:
-        pictures["scatter.png"] = _scatter(rows, scenes)
+    """Write ``evaluate.json``, two CSV files, ``tables.md``, pictures and ``evaluate.html`` into ``out``."""
+    pictures = _pictures(result, rows)
     files = {
-        "evaluate.json": json_from_evaluation(result),
+        "evaluate.json": json_bytes(result),
         "figures.csv": csv_from_figures(result.figures).encode(),
         "looks.csv": csv_from_rows(rows).encode(),
         "tables.md": markdown_from_evaluation(result).encode(),
         **pictures,
         "evaluate.html": _page(result, pictures).encode(),
     }
-    for name, data in files.items():
-        write_atomically(out / name, data)
-    return [out / name for name in files]
+    return save_files(files, out)
 
 
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
-def _scatter(rows: Sequence[Row], sets: Sequence[str]) -> bytes:
-    """Every look: the network alone, and over it what was published."""
+def _pictures(result: Evaluation, rows: Sequence[Row]) -> dict[str, bytes]:
+    """By the name of their file. The real clip has one true rate, which nothing can be drawn against."""
+    scenes = [name for name in result.counts if name != REAL]
     rates = [rate for rate in RATES if any(row.rate == rate for row in rows)]
-    picture = Picture(figsize=(3.6 * len(sets), 3.6 * len(rates)), layout="constrained")
-    for axes, rate in zip(picture.subplots(len(rates), len(sets), squeeze=False), rates, strict=True):
-        for axis, name in zip(axes, sets, strict=True):
-            _one_scatter(axis, [row for row in rows if row.data == name and row.rate == rate], rate)
-            axis.set_title(f"{name}: {RATES[rate]}", fontsize=10)
-    handles, labels = picture.axes[0].get_legend_handles_labels()
-    picture.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9, markerscale=3)
-    return _png(picture)
+    made = {"within.png": bars(list(_bars(result)))}
+    if scenes:
+        panels = [[_panel(rows, name, rate) for name in scenes] for rate in rates]
+        made["scatter.png"] = scatter(panels, LIMITS_PER_MIN)
+        for row, rate in zip(panels, rates, strict=True):
+            for name, panel in zip(scenes, row, strict=True):
+                made[bland_altman_name(name, rate)] = _differences(result, name, panel)
+    return made
 
 
-def _one_scatter(axis: Axes, rows: Sequence[Row], rate: str) -> None:
-    low, high = RANGES_PER_MIN[rate]
-    limit = LIMITS_PER_MIN[rate]
-    axis.fill_between([low, high], [low - limit, high - limit], [low + limit, high + limit], color="0.92", linewidth=0)
-    alone = [(row.truth, row.estimate) for row in rows if row.method == MAIN and row.is_due and row.estimate]
-    shown = [(row.truth, row.value) for row in rows if row.method == f"{MAIN}{CUES}" and row.state == "ok"]
-    for points, colour, size, text in (
-        (alone, COLOURS[MAIN], 3, "network alone, every look"),
-        (shown, COLOURS[f"{MAIN}{CUES}"], 3, "published as ok"),
-    ):
-        x, y = np.array(points, float).reshape(-1, 2).T
-        axis.plot(x, y, ".", color=colour, markersize=size, alpha=0.5, label=text, rasterized=True)
-    axis.set(xlim=(low, high), ylim=(low, high), xlabel="true, per minute", ylabel="read, per minute")
-    axis.set_aspect("equal")
-    axis.grid(alpha=0.25)
+def _panel(rows: Sequence[Row], name: str, rate: str) -> Panel:
+    """Every look: the network alone, and what was published."""
+    here = [row for row in rows if row.data == name and row.rate == rate]
+    alone = [(row.truth, row.estimate) for row in here if row.method == MAIN and row.is_due and row.estimate]
+    shown = [(row.truth, row.value) for row in here if row.method == f"{MAIN}{CUES}" and row.state == "ok"]
+    clouds = _cloud(alone, MAIN, "network alone, every look"), _cloud(shown, f"{MAIN}{CUES}", "published as ok")
+    return Panel(f"{name}: {RATES[rate]}", rate, clouds)
 
 
-def _within(result: Evaluation) -> bytes:
-    """Share of looks within the limit, by band of true rate (or by change) and method."""
-    panels = [(name, rate) for name in result.counts for rate in RATES if _parts(result, name, rate)]
-    picture = Picture(figsize=(9.0, 2.5 * len(panels)), layout="constrained")
-    for axis, (name, rate) in zip(picture.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
-        _bars(axis, result, name, rate)
-    legend = {text: bar for axis in picture.axes for bar, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-    picture.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=3, fontsize=9)
-    return _png(picture)
+def _cloud(points: Sequence[tuple[float, float | None]], method: str, text: str) -> Cloud:
+    truth, read = np.array(points, np.float64).reshape(-1, 2).T
+    return Cloud(truth, read, COLOURS[method], text)
 
 
-def _bars(axis: Axes, result: Evaluation, name: str, rate: str) -> None:
-    parts = _parts(result, name, rate)
-    held = {(f.method, f.part): f for f in _panel(result, name, rate)}
-    methods = [method for method in COLOURS if any((method, part) in held for part in parts)]
-    width = 0.85 / len(methods)
-    for i, method in enumerate(methods):
-        shares = [100.0 * (held[method, part].every.within or 0.0) for part in parts]
-        places = np.arange(len(parts)) + (i - 0.5 * (len(methods) - 1)) * width
-        axis.bar(places, shares, width, color=COLOURS[method], label=METHODS[method])
-    unit = f"within {limit_per_min(name, rate):g}/min, %"
-    axis.set_xticks(range(len(parts)), parts, fontsize=8, rotation=20 if name == REAL else 0)
-    axis.set(ylim=(0, 100), ylabel=unit)
-    axis.set_title(f"{name}: {RATES[rate]}", fontsize=10)
-    axis.grid(alpha=0.25, axis="y")
+def _differences(result: Evaluation, name: str, panel: Panel) -> bytes:
+    """Bland and Altman's plots of both clouds of a panel."""
+    held = {f.method: f for f in result.figures if (f.data, f.rate, f.split) == (name, panel.rate, "all")}
+    shown = held[f"{MAIN}{CUES}"].published
+    assert shown is not None, "the whole chain publishes"
+    figures = held[MAIN].every, shown.agreement
+    pairs = zip(panel.clouds, figures, strict=True)
+    return bland_altman([(replace(panel, clouds=[cloud]), of) for cloud, of in pairs], LIMITS_PER_MIN[panel.rate])
 
 
-def _parts(result: Evaluation, name: str, rate: str) -> list[str]:
-    return list(dict.fromkeys(figure.part for figure in _panel(result, name, rate)))
+def _bars(result: Evaluation) -> Iterator[Bars]:
+    """Share of looks within the limit, by band of true rate (the real clip: by change) and method."""
+    for name in result.counts:
+        split = "change" if name == REAL else "rate"
+        for rate in RATES:
+            figures = [f for f in result.figures if (f.data, f.rate, f.split) == (name, rate, split)]
+            if figures:
+                yield _panel_of_bars(name, rate, figures)
 
 
-def _panel(result: Evaluation, name: str, rate: str) -> list[Figure]:
-    """The figures of one panel: by true rate, those of the real clip by change."""
-    split = "change" if name == REAL else "rate"
-    return [f for f in result.figures if (f.data, f.rate, f.split) == (name, rate, split)]
-
-
-def _png(picture: Picture) -> bytes:
-    buffer = io.BytesIO()
-    picture.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+def _panel_of_bars(name: str, rate: str, figures: Sequence[Figure]) -> Bars:
+    parts = list(dict.fromkeys(figure.part for figure in figures))
+    held = {(figure.method, figure.part): 100.0 * (figure.every.within or 0.0) for figure in figures}
+    methods = [method for method in COLOURS if (method, parts[0]) in held]
+    shares = {method: [held[method, part] for part in parts] for method in methods}
+    return Bars(f"{name}: {RATES[rate]}", f"within {limit_per_min(name, rate):g}/min, %", parts, shares, METHODS)
 
 
 # ---------------------------------------------------------------------------------------------------------------- page
 
 
-def _page(result: Evaluation, pictures: dict[str, bytes]) -> str:
-    main = result.networks[MAIN]
-    title = f"Evaluation of {main['name']}"
-    content: list[object] = [tag("h1", title), tag("p", result.notice, class_="notice")]
-    content += [_about(result), section(SPLITS["all"], _tables(result, "all"))]
-    captions = {
-        "within.png": "Share of looks within the limit, by part and method. A look that reads nothing counts as wrong.",
-        "scatter.png": "Read against true. The grey band is the limit.",
-    }
-    for name, caption in captions.items():
-        if name not in pictures:
-            continue
-        content.append(section(caption.split(".", maxsplit=1)[0], figure(_image(pictures[name], caption), caption)))
+def _page(result: Evaluation, pictures: Mapping[str, bytes]) -> str:
+    title = f"Evaluation of {result.networks[MAIN]['name']}"
     splits = [split for split in SPLITS if split != "all" and any(f.split == split for f in result.figures)]
-    content += [section(SPLITS[split], _tables(result, split)) for split in splits]
-    return page(title, *content)
+    return page(
+        title,
+        tag("h1", title),
+        tag("p", result.notice, class_="notice"),
+        _about(result),
+        section(SPLITS["all"], tables_by_part(HEAD, _without_part(result), 1)),
+        section(
+            AGREEMENT, paragraph(AGREEMENT_LEGEND), tables_by_part(AGREEMENT_HEAD, agreement_lines(result), 1),
+        ),
+        *_picture_sections(pictures),
+        *(section(SPLITS[split], tables_by_part(HEAD, cells_of_split(result, split), 2)) for split in splits),
+    )  # fmt: skip
+
+
+def _without_part(result: Evaluation) -> Iterator[list[str]]:
+    """Lines of all looks; what part they are of is said above."""
+    return ([*cells[:2], "", *cells[3:]] for cells in cells_of_split(result, "all"))
+
+
+def _picture_sections(pictures: Mapping[str, bytes]) -> Iterator[Html]:
+    caption = "By part and method. A look that reads nothing counts as wrong."
+    yield picture_section("Share of looks within the limit", [pictures["within.png"]], caption)
+    if "scatter.png" in pictures:
+        yield picture_section("Read against true", [pictures["scatter.png"]], "The grey band is the limit.")
+    yield differences_section(pictures, "a point a look")
 
 
 def _about(result: Evaluation) -> Html:
@@ -190,24 +169,3 @@ def _about(result: Evaluation) -> Html:
         f"Measured on {result.machine}.",
     ]
     return join(paragraph(text) for text in told if text)
-
-
-def _tables(result: Evaluation, split: str) -> Html:
-    """One table for each part of the data and rate, because all columns side by side are wide enough as they are."""
-    made = []
-    for (name, rate), lines in groupby(cells_of_split(result, split), lambda cells: (cells[0], cells[1])):
-        first = slice(3, None) if split == "all" else slice(2, None)
-        columns = (0,) if split == "all" else (0, 1)
-        made.append(
-            table(f"{name}: {rate}", HEAD[first], [_whole(cells[first]) for cells in lines], text_columns=columns)
-        )
-    return join(made)
-
-
-def _whole(cells: list[str]) -> list[Html]:
-    """Cells that do not break over lines."""
-    return [tag("span", cell, style="white-space:nowrap") for cell in cells]
-
-
-def _image(png: bytes, text: str) -> Html:
-    return tag("img", src=f"data:image/png;base64,{base64.b64encode(png).decode()}", alt=text, style="width:100%")

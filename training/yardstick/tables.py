@@ -2,96 +2,74 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
-from edge.metrics import band_names
+from edge.metrics import LIMITS_PER_MIN, NARROW_PER_MIN, band_names
 from training.yardstick.evaluation import Evaluation
 from training.yardstick.figures import Figure
-from training.yardstick.measure import CUES, MAIN, Row
+from training.yardstick.layout import (
+    METHODS,
+    RATES,
+    agreement_cells,
+    aligned,
+    csv_text,
+    markdown_table,
+    number,
+    share,
+    share_read,
+)
+from training.yardstick.measure import Row
+from training.yardstick.sources import MAIN
 
 __all__ = [
-    "HEAD", "LEGEND", "METHODS", "RATES", "SPLITS", "cells_of_split", "csv_from_figures", "csv_from_rows",
-    "json_from_evaluation", "label", "markdown_from_evaluation", "text_from_evaluation",
+    "AGREEMENT", "AGREEMENT_HEAD", "AGREEMENT_LEGEND", "HEAD", "LEGEND", "SPLITS", "agreement_lines", "cells_of_split",
+    "csv_from_figures", "csv_from_rows", "markdown_from_evaluation", "text_from_evaluation",
 ]  # fmt: skip
 
-METHODS: dict[str, str] = {
-    f"{MAIN}{CUES}": "network + cues",
-    MAIN: "network alone",
-    "pos": "POS alone",
-    "nostril": "nostril temperature alone",
-    f"published{CUES}": "published 9x9 graph + cues",
-    "published": "published 9x9 graph alone",
-    f"random{CUES}": "random weights + cues",
-    "random": "random weights alone",
-    "constant": "constant guess, least MAE",
-    "luckiest": "constant guess, most often within",
-}
-"""Methods in the order of tables, and what people call them."""
-RATES = {"hr": "HR", "rr": "RR"}
 _PARTS = (*band_names("hr"), *band_names("rr"), "light", "medium", "dark", "raw", "mjpeg", "h264")
 """Parts with an order of their own; others stand as they come."""
-
-
-def label(figure: Figure) -> str:
-    """The method of a figure in words."""
-    return METHODS.get(figure.method, figure.method)
-
-
-def json_from_evaluation(result: Evaluation) -> bytes:
-    """Everything but the rows."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
 
 
 def csv_from_figures(figures: Sequence[Figure]) -> str:
     """One line a figure; empty where there is none."""
     head = (
-        "data", "rate", "method", "split", "part", "recordings", "limit_per_min", "looks", "read", "mae", "rmse",
-        "bias", "loa_low", "loa_high", "within", "coverage", "published", "published_mae", "published_rmse",
-        "published_within", "false_confidence",
+        "data", "rate", "method", "split", "part", "recordings", "limit_per_min", "narrow_per_min", "looks", "read",
+        "mae", "rmse", *_OF_BOTH, "coverage", "published", "published_mae", "published_rmse",
+        *(f"published_{name}" for name in _OF_BOTH), "false_confidence",
     )  # fmt: skip
-    return _csv(head, (_figure_line(figure) for figure in figures))
+    return csv_text(head, (_figure_line(figure) for figure in figures))
+
+
+_OF_BOTH = ("bias", "loa_low", "loa_high", "within", "within_narrow", "within_tenth")
 
 
 def _figure_line(figure: Figure) -> list[object]:
     every, shown = figure.every, figure.published
     line: list[object] = [
         figure.data, figure.rate, figure.method, figure.split, figure.part, figure.recordings, figure.limit_per_min,
-        every.looks, every.read, every.mae, every.rmse, every.bias, every.loa_low, every.loa_high, every.within,
+        figure.narrow_per_min, every.looks, every.read, every.mae, every.rmse,
+        *(getattr(every, name) for name in _OF_BOTH),
     ]  # fmt: skip
     if shown is None:
-        return [*line, *[None] * 6]
+        return [*line, *[None] * (5 + len(_OF_BOTH))]
     figures = shown.agreement
     return [
-        *line, shown.coverage, figures.looks, figures.mae, figures.rmse, figures.within, shown.false_confidence,
+        *line, shown.coverage, figures.looks, figures.mae, figures.rmse, *(getattr(figures, name) for name in _OF_BOTH),
+        shown.false_confidence,
     ]  # fmt: skip
 
 
 def csv_from_rows(rows: Sequence[Row]) -> str:
     """Every look of every method."""
     head = ("data", "recording", "rate", "t_s", "truth", "due", "method", "estimate", "state", "value")
-    return _csv(
-        head,
-        (
-            [
-                row.data, row.recording, row.rate, row.t_s, row.truth, int(row.is_due), row.method, row.estimate,
-                row.state, row.value,
-            ]
-            for row in rows
-        ),
+    lines = (
+        [
+            row.data, row.recording, row.rate, row.t_s, row.truth, int(row.is_due), row.method, row.estimate, row.state,
+            row.value,
+        ]
+        for row in rows
     )  # fmt: skip
-
-
-def _csv(head: Sequence[str], lines: Iterator[list[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    for line in lines:
-        writer.writerow([round(cell, 4) if isinstance(cell, float) else cell for cell in line])
-    return text.getvalue()
+    return csv_text(head, lines)
 
 
 HEAD = (
@@ -106,6 +84,19 @@ LEGEND = (
     "which is the rest."
 )
 """What the columns of :data:`HEAD` say."""
+AGREEMENT = "Agreement with the truth"
+AGREEMENT_HEAD = (
+    "data", "rate", "method", "bias", "limits", "within 2", "within 10 %", "ok bias", "ok limits", "ok within 2",
+    "ok within 10 %",
+)  # fmt: skip
+AGREEMENT_LEGEND = (
+    "Bias is the mean of read less true, the limits are the limits of agreement (Bland and Altman): 1.96 standard "
+    "deviations on both sides of it, per minute, of what was read. The share of the looks that are read and within "
+    f"{NARROW_PER_MIN['rr']:g} per minute (RR, narrower than the {LIMITS_PER_MIN['rr']:g} elsewhere), and within 10 % "
+    "of the truth. The same of what was published as ok. Looks of one recording are not independent: limits and "
+    "shares describe these looks and are no interval of confidence."
+)
+"""What the columns of :data:`AGREEMENT_HEAD` say."""
 SPLITS = {
     "all": "All looks",
     "rate": "By true rate, per minute",
@@ -122,21 +113,34 @@ def markdown_from_evaluation(result: Evaluation) -> str:
     blocks = [f"{title}\n\n{result.notice}. Measured on {result.machine}.\n\n{LEGEND}\n"]
     for split, heading in SPLITS.items():
         if lines := list(cells_of_split(result, split)):
-            rows = "".join(f"| {' | '.join(line)} |\n" for line in [HEAD, ["---"] * len(HEAD), *lines])
-            blocks.append(f"## {heading}\n\n{rows}")
+            blocks.append(f"## {heading}\n\n{markdown_table(HEAD, lines)}")
+        if split == "all":
+            table = markdown_table(AGREEMENT_HEAD, agreement_lines(result))
+            blocks.append(f"## {AGREEMENT}\n\n{AGREEMENT_LEGEND}\n\n{table}")
     return "\n".join(blocks)
 
 
 def text_from_evaluation(result: Evaluation, split: str = "all") -> str:
     """The same for a terminal."""
-    lines = [list(HEAD), *cells_of_split(result, split)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    shown = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-    return "".join(f"{line.rstrip()}\n" for line in shown) + f"\n{LEGEND}\n"
+    return f"{aligned(HEAD, cells_of_split(result, split))}\n{LEGEND}\n"
 
 
 def cells_of_split(result: Evaluation, split: str) -> Iterator[list[str]]:
     """The cells of each line under :data:`HEAD`."""
+    return (_cells(figure) for figure in _figures_of_split(result, split))
+
+
+def agreement_lines(result: Evaluation) -> Iterator[list[str]]:
+    """The cells of each line under :data:`AGREEMENT_HEAD`: all looks of each method."""
+    for figure in _figures_of_split(result, "all"):
+        cells = [figure.data, RATES[figure.rate], METHODS[figure.method]]
+        cells += agreement_cells(figure.every, figure.narrow_per_min)
+        shown = figure.published
+        yield cells + (agreement_cells(shown.agreement, figure.narrow_per_min) if shown else [""] * 4)
+
+
+def _figures_of_split(result: Evaluation, split: str) -> list[Figure]:
+    """In the order of tables."""
     figures = [figure for figure in result.figures if figure.split == split]
     parts = list(dict.fromkeys([*_PARTS, *(figure.part for figure in figures)]))
     data, methods = list(result.counts), list(METHODS)
@@ -144,25 +148,15 @@ def cells_of_split(result: Evaluation, split: str) -> Iterator[list[str]]:
     def place(figure: Figure) -> tuple[int, str, int, int]:
         return data.index(figure.data), figure.rate, parts.index(figure.part), methods.index(figure.method)
 
-    for figure in sorted(figures, key=place):
-        yield _cells(figure)
+    return sorted(figures, key=place)
 
 
 def _cells(figure: Figure) -> list[str]:
     every, shown = figure.every, figure.published
-    cells = [figure.data, RATES[figure.rate], figure.part or "all", label(figure)]
-    cells += [_share(every.read / every.looks if every.looks else None)]
-    cells += [_number(every.mae), _number(every.rmse), _share(every.within)]
+    cells = [figure.data, RATES[figure.rate], figure.part or "all", METHODS[figure.method]]
+    cells += [share_read(every), number(every.mae), number(every.rmse), share(every.within)]
     if shown is None:
         return [*cells, *[""] * 5]
     of_ok = shown.agreement
-    cells += [_share(shown.coverage), _number(of_ok.mae), _number(of_ok.rmse), _share(of_ok.within)]
-    return [*cells, _share(shown.false_confidence)]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100.0 * value:.1f} %"
+    cells += [share(shown.coverage), number(of_ok.mae), number(of_ok.rmse), share(of_ok.within)]
+    return [*cells, share(shown.false_confidence)]

@@ -65,6 +65,10 @@ def test_end_to_end(
     assert content["records"]["bundles"] == ["sha256:ab"]
     assert content["offset"]["used_s"] == pytest.approx(37.4, abs=1.0)
     assert content["rates"]["hr"]["overall"]["published"]["agreement"]["rmse"] < 1.0
+    assert content["narrow_limits_per_min"] == {"rr": 2.0}
+    shown = {rate: content["rates"][rate]["overall"]["published"]["agreement"] for rate in ("hr", "rr")}
+    assert shown["hr"]["within_tenth"] == 1.0
+    assert shown["hr"]["within_narrow"] is None
     assert content["rates"]["rr"]["reasons"][0] == {
         "code": "motion", "looks": 400, "share": 1.0, "sentence": "the head moves", "fix": "keep still; rest the head",
     }  # fmt: skip
@@ -90,6 +94,8 @@ def test_the_page_is_one_sound_file_that_asks_for_nothing(lab: Any, lively_cours
     ]
     assert not re.search(r"https?:|url\(|@import|//", content.replace("<!DOCTYPE", ""))
     assert "Research use, not a medical device" in page.text
+    assert page.text.count("within 10%") == 2
+    assert page.text.count("within 2within 3within 10%") == 1  # RR alone has a narrower limit
     assert hashlib.sha256(lab.reference.read_bytes()).hexdigest() in page.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import re
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from fakes.short_recordings import SMALL, SOURCES
 
 from edge import cli
 from edge.bundle import Bundle
@@ -23,24 +25,20 @@ from training.yardstick import evaluation
 from training.yardstick.distribution import Recording
 from training.yardstick.evaluation import Evaluation, evaluate, sources_from_words
 from training.yardstick.figures import Figure, figures_from_rows
-from training.yardstick.measure import CUES, MAIN, Row, Source
+from training.yardstick.measure import CUES, Row
 from training.yardstick.networks import Choice, opened
 from training.yardstick.report import save_report
-from training.yardstick.tables import cells_of_split, markdown_from_evaluation, text_from_evaluation
+from training.yardstick.sources import MAIN, Source
+from training.yardstick.tables import agreement_lines, cells_of_split, markdown_from_evaluation, text_from_evaluation
 
-SMALL = "synthetic:?seconds=13&width=320&height=240&amplitude=0.015&codec=raw"
-SOURCES = (
-    Source("moderate", Recording("test/moderate-0", "moderate", 1.5, f"{SMALL}&hr=75&seed=0&tone=1.5")),
-    Source("moderate", Recording("test/moderate-1", "moderate", 5.5, f"{SMALL}&hr=100&seed=1&tone=5.5")),
-)
+BESIDE = {"random": Choice("random", like=Choice("bundle"))}
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, list[Row]]:
-    folder = tmp_path_factory.mktemp("tapes")
-    done = evaluate(Choice("bundle"), "test:moderate", SOURCES, None, folder, lambda *_: None)
+def measured(tapes: Path) -> tuple[Evaluation, list[Row]]:
+    done = evaluate(Choice("bundle"), "test:moderate", SOURCES, BESIDE, tapes, lambda *_: None)
     assert done is not None
-    assert len(list(folder.glob("*.npz"))) == 2
+    assert len(list(tapes.glob("*.npz"))) == 2
     return done
 
 
@@ -95,7 +93,7 @@ def test_a_second_evaluation_plays_nothing_again(tmp_path: Path) -> None:
     for _ in range(2):
         told.clear()
         evaluate(
-            Choice("bundle"), "test:moderate", SOURCES[:1], None, tmp_path,
+            Choice("bundle"), "test:moderate", SOURCES[:1], {}, tmp_path,
             lambda what, done, *_: told.append(f"{what} {done}"),
         )  # fmt: skip
     assert "recordings played 0" not in told
@@ -104,7 +102,7 @@ def test_a_second_evaluation_plays_nothing_again(tmp_path: Path) -> None:
 
 def test_a_face_that_left_is_a_miss_however_well_its_pulse_was_known(tmp_path: Path) -> None:
     away = Recording("test/faults-0", "faults", 1.5, f"{SMALL}&hr=75&seed=0&tone=1.5&leave_at_s=9&leave_s=3")
-    done = evaluate(Choice("bundle"), "test:faults", [Source("faults", away)], None, tmp_path, lambda *_: None)
+    done = evaluate(Choice("bundle"), "test:faults", [Source("faults", away)], {}, tmp_path, lambda *_: None)
     assert done is not None
     rows = [row for row in done[1] if row.rate == "hr" and row.method in (MAIN, f"{MAIN}{CUES}", "pos")]
     assert all(row.estimate is not None for row in rows if row.t_s == 9.0)
@@ -115,7 +113,7 @@ def test_a_face_that_left_is_a_miss_however_well_its_pulse_was_known(tmp_path: P
 
 def test_a_damaged_tape_is_played_again(tmp_path: Path) -> None:
     for _ in range(2):
-        done = evaluate(Choice("bundle"), "test:moderate", SOURCES[:1], None, tmp_path, lambda *_: None)
+        done = evaluate(Choice("bundle"), "test:moderate", SOURCES[:1], {}, tmp_path, lambda *_: None)
         assert done is not None
         assert of(done[0], MAIN)[0].every.looks == 3
         [path] = tmp_path.glob("*.npz")
@@ -139,7 +137,8 @@ def test_cases_of_the_real_clip_are_judged_at_their_end_beside_the_published_gra
 ) -> None:
     sources = [s for s in sources_from_words("test:real", shared_dir / "data/face.mp4") if "flicker-s0.62-o0" in s.name]
     graph = shared_dir / "reference/onnx/SCAMPS_MultiTask_9x9.onnx"
-    done = evaluate(Choice("bundle"), "test:real", sources, graph, tmp_path, lambda *_: None)
+    beside = {"published": Choice("published", str(graph))}
+    done = evaluate(Choice("bundle"), "test:real", sources, beside, tmp_path, lambda *_: None)
     assert done is not None
     result, rows = done
     assert {row.rate for row in rows} == {"hr"}
@@ -150,15 +149,6 @@ def test_cases_of_the_real_clip_are_judged_at_their_end_beside_the_published_gra
     names = {path.name for path in save_report(result, rows, tmp_path / "r")}
     assert "scatter.png" not in names
     assert "given instead of found" in (tmp_path / "r" / "evaluate.html").read_text()
-
-
-def test_a_published_graph_of_another_size_is_refused_before_anything_is_played(
-    shared_dir: Path, tmp_path: Path
-) -> None:
-    graph = shared_dir / "reference/onnx/SCAMPS_MultiTask_72x72_FP.onnx"
-    with pytest.raises(UsageError, match="72 px"):
-        evaluate(Choice("bundle"), "test:moderate", SOURCES, graph, tmp_path, lambda *_: None)
-    assert not list(tmp_path.iterdir())
 
 
 class Page(HTMLParser):
@@ -182,9 +172,18 @@ def test_the_report_is_five_kinds_of_file_and_its_page_needs_nothing_else(
     assert len(lines) == len(result.figures)
     assert lines[0]["method"] == result.figures[0].method
     assert len(list(csv.DictReader(paths["looks.csv"].open()))) == len(rows)
-    for name in ("scatter.png", "within.png"):
-        assert paths[name].read_bytes().startswith(b"\x89PNG")
+    pictures = [name for name in paths if name.endswith(".png")]
+    assert set(pictures) == {
+        "scatter.png",
+        "within.png",
+        "bland-altman-moderate-hr.png",
+        "bland-altman-moderate-rr.png",
+    }
     text = paths["evaluate.html"].read_text()
+    for name in pictures:
+        png = paths[name].read_bytes()
+        assert png.startswith(b"\x89PNG")
+        assert base64.b64encode(png).decode() in text
     page = Page()
     page.feed(text)
     assert {"table", "img", "h1"} <= set(page.tags)
@@ -198,8 +197,23 @@ def test_tables_show_every_method(measured: tuple[Evaluation, list[Row]]) -> Non
     for text in (markdown_from_evaluation(result), text_from_evaluation(result)):
         for name in ("network alone", "POS alone", "random weights alone", "constant guess, least MAE"):
             assert name in text
-    lines = [line for line in markdown_from_evaluation(result).splitlines() if "|" in line]
-    assert len({line.count("|") for line in lines}) == 1
+    tables = [block for block in markdown_from_evaluation(result).split("\n\n") if block.startswith("|")]
+    assert len(tables) == 5
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_agreement_has_a_table_with_limits_and_the_narrower_shares(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, _ = measured
+    [line] = [cells for cells in agreement_lines(result) if cells[1:3] == ["HR", "network + cues"]]
+    [figure] = of(result, f"{MAIN}{CUES}")
+    assert figure.published is not None
+    shown = figure.published.agreement
+    assert line[3] == f"{figure.every.bias:+.2f}"
+    assert line[8] == f"{shown.loa_low:+.2f} to {shown.loa_high:+.2f}"
+    assert line[6] == line[10] == "100.0 %"
+    assert line[5] == line[9] == ""  # HR has no narrower limit
+    assert " | ".join(line) in markdown_from_evaluation(result)
 
 
 def test_a_checkpoint_is_measured_by_its_own_forward_pass(bundle: Bundle, tmp_path: Path) -> None:
@@ -280,13 +294,15 @@ def test_files_that_are_not_what_they_should_be_are_one_line(tmp_path: Path) -> 
 
 
 def test_the_command_writes_its_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tapes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(evaluation, "recordings", lambda *_: (SOURCES[0].recording,))
-    words = ["evaluate", "--data", "validation:moderate", "--out", str(tmp_path / "r"), "--tapes", str(tmp_path / "t")]
-    assert cli.main(words) == 0
+    words = ["evaluate", "--data", "validation:moderate", "--out", str(tmp_path / "r"), "--tapes", str(tapes)]
+    assert cli.main([*words, "--beside", "none"]) == 0
     printed = capsys.readouterr()
     assert "network alone" in printed.out
+    assert "random" not in printed.out
+    assert "9x9" not in printed.out + printed.err
     assert (tmp_path / "r" / "evaluate.html").is_file()
 
 
@@ -301,6 +317,48 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_work(
 def test_two_models_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", "--bundle", "a", "--checkpoint", "b"]) == 2
     assert "give one" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------------------------------- other geometries
+
+
+def checkpoint(path: Path, spec: ModelSpec, fps: float, frames: int) -> Choice:
+    torch.manual_seed(3)
+    card = Card(
+        name="x", size=spec.size, fusion=spec.fusion, channels=spec.channels, tasks=spec.tasks, fps=fps, frames=frames
+    )  # fmt: skip
+    save_checkpoint(path, Mmrphys(spec).eval().state_dict(), card)
+    return Choice("checkpoint", str(path))
+
+
+@pytest.mark.parametrize(
+    ("spec", "fps", "frames", "read"),
+    [
+        (ModelSpec(9, "EF", 3, ("bvp",)), 25.0, 161, {"hr"}),
+        (ModelSpec(9, "EF", 1, ("rsp",)), 30.0, 161, set()),  # RR is read from 15 s on
+        (ModelSpec(9, "EF", 4), 25.0, 181, {"hr"}),
+    ],
+)
+def test_a_model_of_any_channels_tasks_frames_and_rate_is_measured(
+    spec: ModelSpec, fps: float, frames: int, read: set[str], tmp_path: Path
+) -> None:
+    chosen = checkpoint(tmp_path / "x.safetensors", spec, fps, frames)
+    beside = {"random": Choice("random", like=chosen)}
+    done = evaluate(chosen, "test:moderate", SOURCES[:1], beside, tmp_path, lambda *_: None)
+    assert done is not None
+    for method in (MAIN, "random"):
+        assert {row.rate for row in done[1] if row.method == method and row.estimate is not None} == read
+    save_report(*done, tmp_path / "r")
+    assert opened(beside["random"]).bundle.manifest.channels == spec.modalities
+
+
+def test_alone_there_is_nothing_beside(tapes: Path) -> None:
+    done = evaluate(Choice("bundle"), "test:moderate", SOURCES[:1], {}, tapes, lambda *_: None)
+    assert done is not None
+    assert set(done[0].networks) == {MAIN}
+    assert {figure.method for figure in done[0].figures} == {
+        MAIN, f"{MAIN}{CUES}", "pos", "nostril", "constant", "luckiest",
+    }  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------------- figures
@@ -331,4 +389,15 @@ def test_figures_of_rows_by_hand() -> None:
     assert a.published is not None
     assert (a.published.coverage, a.published.false_confidence) == (pytest.approx(2 / 3), 0.5)
     assert whole["a", "rate", "<60"].every.within == 1.0
+    assert (a.every.within_tenth, a.every.within_narrow, a.narrow_per_min) == (pytest.approx(1 / 3), None, None)
     assert whole["b", "all", ""].published is None
+
+
+def test_breathing_has_a_narrower_limit_beside_its_own() -> None:
+    rows = [
+        Row("moderate", "r", "rr", 40.0, 20.0, is_due=True, method="a", estimate=read)
+        for read in (20.5, 22.5, 21.9, None)
+    ]
+    [figure] = [f for f in figures_from_rows(rows) if f.split == "all"]
+    assert (figure.limit_per_min, figure.narrow_per_min) == (3.0, 2.0)
+    assert (figure.every.within, figure.every.within_narrow, figure.every.within_tenth) == (0.75, 0.5, 0.5)

@@ -1,0 +1,84 @@
+"""Writing an ONNX graph node by node, with the constants and operations that the window graphs need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from training.attention import NORM_EPS
+from training.model import ModelSpec
+
+__all__ = ["IR_VERSION", "OPSET", "Array", "GraphWriter"]
+
+OPSET = 18
+IR_VERSION = 10
+"""ONNX Runtime 1.23, the last with a wheel for Python 3.10, reads up to this one."""
+
+Array = npt.NDArray[Any]
+
+
+class GraphWriter:
+    """Nodes in order, constants stored once. Every method appends a node and gives the name of its output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
+
+    def add(self, op: str, *inputs: str, out: str = "", **attributes: Any) -> str:
+        """Any node."""
+        out = out or f"{op.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, list(inputs), [out], name=f"{op}_{len(self.nodes)}", **attributes))
+        return out
+
+    def constant(self, array: Array) -> str:
+        """The name of a constant, which is no node."""
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self.constants:
+            self.constants[key] = numpy_helper.from_array(
+                np.ascontiguousarray(array), f"constant_{len(self.constants)}"
+            )
+        return str(self.constants[key].name)
+
+    def ints(self, *values: int) -> str:
+        """As :meth:`constant`, of int64."""
+        return self.constant(np.array(values, dtype=np.int64))
+
+    def cut(self, x: str, *, axis: int, first: int, end: int) -> str:
+        """``first <= index < end`` along ``axis``."""
+        return self.add("Slice", x, self.ints(first), self.ints(end), self.ints(axis))
+
+    def reshape(self, x: str, *shape: int) -> str:
+        """The same numbers in another shape."""
+        return self.add("Reshape", x, self.ints(*shape))
+
+    def norm(self, x: str, channels: int) -> str:
+        """Instance norm of ``[B, C, ...]`` without affine part."""
+        ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+        return self.add("InstanceNormalization", x, self.constant(ones), self.constant(zeros), epsilon=NORM_EPS)
+
+    def norm_in_stages(self, x: str) -> str:
+        """As :meth:`norm` of ``[B, C, T, S, S]``, exact however long: sums are taken over one axis at a time."""
+        centred = self.add("Sub", x, self._mean(x))
+        variance = self._mean(self.add("Mul", centred, centred))
+        epsilon = self.constant(np.array(NORM_EPS, np.float32))
+        return self.add("Div", centred, self.add("Sqrt", self.add("Add", variance, epsilon)))
+
+    def _mean(self, x: str) -> str:
+        for axis in (4, 3, 2):
+            x = self.add("ReduceMean", x, self.ints(axis), keepdims=1)
+        return x
+
+    def model(self, spec: ModelSpec, frames: int, name: str) -> onnx.ModelProto:
+        """The finished model from ``frames`` to one output a task, checked."""
+        shape: list[str | int | None] = ["B", spec.channels, frames, spec.size, spec.size]
+        inputs = [helper.make_tensor_value_info("frames", TensorProto.FLOAT, shape)]
+        outputs = [helper.make_tensor_value_info(task, TensorProto.FLOAT, ["B", frames - 1]) for task in spec.tasks]
+        graph = helper.make_graph(self.nodes, name, inputs, outputs, list(self.constants.values()))
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="mmrphys-edge")
+        onnx.checker.check_model(model, full_check=True)
+        return model
