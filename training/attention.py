@@ -60,8 +60,8 @@ class AttentionSpec:
     eighth of the target, stretched. ``minima`` are taken over each clip, or over the whole ``"batch"`` as published,
     which makes a clip's result depend on its neighbours. ``targets`` are the branch's ``"own"`` label or ``"all"``
     labels together. ``form`` ``"iterative"`` is the oracle, in which alone ``rank`` acts; Gaussians have no closed form
-    and are always computed by updates. ``steps`` is the number of updates. ``residual`` keeps the embedding beside what
-    attention makes of it.
+    and are always computed by updates, from equal weights where the published code draws them. ``steps`` is the number
+    of updates. ``residual`` keeps the embedding beside what attention makes of it.
     """
 
     kind: Literal["tsfm", "fsam", "gaussian"] = "tsfm"
@@ -215,7 +215,8 @@ def approximate(x: Tensor, spec: AttentionSpec, targets: Tensor | None, eps: flo
     start = functional.normalize(x.new_ones(len(x), x.shape[1], spec.rank), dim=1)
     if spec.form == "iterative":
         return factors_by_updates(x, start, spec.steps, None, eps)
-    return projection(x, power_pattern(x, start[:, :, :1], spec.steps))
+    pattern = power_pattern(x, start[:, :, :1], spec.steps)
+    return pattern @ (pattern.transpose(1, 2) @ x)
 
 
 def matrix_from_maps(maps: Tensor, layout: str) -> Tensor:

@@ -29,6 +29,7 @@ __all__ = [
     "Card",
     "InputContract",
     "card_path",
+    "folder_for_writing",
     "load_card",
     "load_checkpoint",
     "model_from_checkpoint",
@@ -113,6 +114,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def folder_for_writing(out: Path) -> None:
+    """Make the folder ``out``, before long work; UsageError where it cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".writable").touch()
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}; name a folder you may write to") from error
+
+
 def card_path(path: Path) -> Path:
     """Where the card of checkpoint ``path`` lies."""
     return path.with_suffix(".json")
@@ -130,6 +141,8 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], card: Card) -> Card:
 def load_card(path: Path) -> Card:
     """The card of checkpoint ``path``; InputError when it is absent or not one."""
     beside = card_path(path)
+    if path.suffix == ".pth":
+        raise InputError(f"{path}: a file of another kind than this package's; make it one with mmrphys import")
     try:
         card = msgspec.json.decode(beside.read_bytes(), type=Card)
     except OSError as error:

@@ -119,12 +119,12 @@ def evaluate(
     """
     if bundle and checkpoint:
         raise UsageError("--bundle and --checkpoint name two models; give one")
+    from training.checkpoint import folder_for_writing  # noqa: PLC0415
     from training.progress import shown_progress  # noqa: PLC0415 - commands import their work when called
     from training.yardstick.beside import beside_from_words  # noqa: PLC0415
     from training.yardstick.evaluation import reference_file, sources_from_words  # noqa: PLC0415
     from training.yardstick.layout import json_bytes  # noqa: PLC0415
     from training.yardstick.networks import Choice  # noqa: PLC0415
-    from training.yardstick.page_parts import folder_for_writing  # noqa: PLC0415
     from training.yardstick.protocols import PROTOCOLS  # noqa: PLC0415
 
     sources = sources_from_words(data, clip or reference_file("data/face.mp4"))

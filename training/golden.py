@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,12 @@ TOLERANCE = 1e-4
 NAMES = {"bvp": ("bvp", "rPPG"), "rsp": ("rsp", "rRSP")}
 """What the waveforms may be called: by us, or as in the published graphs."""
 MAX_BYTES = 256 * 1024 * 1024
+
+_MALFORMED = (
+    ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, EOFError, RuntimeError, MemoryError, zlib.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
+"""What zipfile and numpy raise for content that is not what it should be."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,9 +69,12 @@ def _golden_arrays(path: Path, card: Card) -> tuple[npt.NDArray[np.float64], dic
     if not all(np.isfinite(held[name]).all() for name in ("input", *names.values())):
         raise InputError(f"{path}: holds values that are not finite numbers")
     waves = {task: held[name].astype(np.float32).reshape(-1)[None] for task, name in names.items()}
-    if seen := [list(wave.shape) for wave in waves.values() if wave.shape != (1, card.frames - 1) or not wave.std()]:
-        raise InputError(f"{path}: each output is [1, {card.frames - 1}] and not constant; seen {seen[0]}")
-    return _golden_input(path, held["input"].astype(np.float64), card), waves
+    given = _golden_input(path, held["input"].astype(np.float64), card)
+    for task, wave in waves.items():
+        if wave.shape != (1, card.frames - 1) or not wave.std():
+            seen = "constant" if wave.shape == (1, card.frames - 1) else list(wave.shape)
+            raise InputError(f"{path}: {names[task]} is {seen}; wanted [1, {card.frames - 1}], and not constant")
+    return given, waves
 
 
 def _golden_input(path: Path, given: npt.NDArray[np.float64], card: Card) -> npt.NDArray[np.float64]:
@@ -72,10 +83,15 @@ def _golden_input(path: Path, given: npt.NDArray[np.float64], card: Card) -> npt
     if given.ndim == 5 and given.shape[1] == 4 and card.channels != 4:
         given = given[:, :3] if card.channels == 3 else given[:, 3:]
     wanted = (1, card.channels, card.frames, card.size, card.size)
+    if given.ndim == 5 and given.shape[2] != card.frames:
+        raise InputError(
+            f"{path}: a clip of {given.shape[2]} frames, the window has {card.frames}; give --frames {given.shape[2]}, "
+            f"or a pair of {card.frames}"
+        )
     if given.shape != wanted:
         raise InputError(
-            f"{path}: input is {list(given.shape)}, wanted {list(wanted)}; make a pair of that length and size, or "
-            "give another --frames or --size"
+            f"{path}: input is {list(given.shape)}, wanted {list(wanted)}; make a pair of that size, or give "
+            "another --size"
         )
     return given
 
@@ -89,7 +105,7 @@ def _numbers_from_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
             held = {name: arrays[name] for name in arrays.files}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except _MALFORMED as error:
         raise InputError(f"{path}: not an .npz of plain arrays; save it with numpy.savez") from error
     if unfit := [name for name, array in held.items() if array.dtype.kind not in "fiu"]:
         raise InputError(f"{path}: {unfit[0]} holds no numbers; save plain arrays")

@@ -16,13 +16,17 @@ import msgspec
 from torch import Tensor
 
 from edge.errors import InputError, UsageError
-from training.checkpoint import Card, save_checkpoint, versions, write_atomically
+from training.checkpoint import Card, folder_for_writing, load_card, save_checkpoint, versions, write_atomically
 from training.feeding import Feeding
 from training.golden import golden_from_file
 from training.model import ModelSpec
-from training.reference import Published, published_from_pth, tokens_from_name
+from training.reference import SINGLE_TASK_FRAMES, Published, published_from_pth, tokens_from_name
 
 __all__ = ["Answers", "Imported", "import_checkpoint"]
+
+
+MAX_FRAMES = 3601
+"""Two minutes at 30 frames per second."""
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,14 +65,23 @@ def import_checkpoint(path: Path, out: Path, answers: Answers, golden: Path | No
     state = answers.feeding.weights_in_our_order(_of_tasks(published.state, spec))
     spec = replace(spec, input_scale=answers.feeding.factors)
     card = _card(name, path, spec, fps, frames, published, answers, notes)
+    place, pair = out / f"{name}.safetensors", None
     if golden is not None:
-        data, worst = golden_from_file(golden, card, state, answers.feeding)
-        held = f"{name}.golden.npz"
-        card = msgspec.structs.replace(card, golden=held, golden_sha256=hashlib.sha256(data).hexdigest())
-        write_atomically(out / held, data)
+        pair, worst = golden_from_file(golden, card, state, answers.feeding)
+        sha256 = hashlib.sha256(pair).hexdigest()
+        card = msgspec.structs.replace(card, golden=f"{name}.golden.npz", golden_sha256=sha256)
         notes.append(f"golden: outputs match within {worst:.1e} of their standard deviation; they are the self-test")
-    place = out / f"{name}.safetensors"
+    folder_for_writing(out)
+    _check_replaceable(place, card)
+    if pair is not None:
+        write_atomically(out / card.golden, pair)
     return Imported(place, save_checkpoint(place, state, card), notes)
+
+
+def _check_replaceable(place: Path, card: Card) -> None:
+    """UsageError where a checkpoint of this name stands that is not an earlier import of the same file."""
+    if place.exists() and load_card(place).source.get("sha256") != card.source["sha256"]:
+        raise UsageError(f"{place}: another checkpoint of this name; name another --out, or remove it")
 
 
 def _words(published: Published, spec: ModelSpec) -> list[str]:
@@ -108,7 +121,9 @@ def _length_and_rate(path: Path, spec: ModelSpec, answers: Answers, notes: list[
     tokens = tokens_from_name(path.name)
     if answers.size is None:
         notes.append(f"size {spec.size}: from {'the file' if spec.geometry != 'current' else 'the name'}")
-    frames, fps = answers.frames or tokens.frames, answers.fps or tokens.fps
+    named = tokens.frames or (SINGLE_TASK_FRAMES if tokens.single and spec.tasks == ("bvp",) else None)
+    frames = named if answers.frames is None else answers.frames
+    fps = tokens.fps if answers.fps is None else answers.fps
     if frames is None:
         raise UsageError(f"{path}: its name does not tell the clip's length; give --frames, such as 181")
     if fps is None:
@@ -117,8 +132,8 @@ def _length_and_rate(path: Path, spec: ModelSpec, answers: Answers, notes: list[
         notes.append(f"frames {frames}: from the name")
     if answers.fps is None:
         notes.append(f"fps {fps:g}: of the data set in the name")
-    if frames < 9 or ("rsp" in spec.tasks and (frames - 1) % 4):
-        raise UsageError(f"--frames {frames}: want 9 or more, and a multiple of 4 plus 1 when RSP is on")
+    if not 9 <= frames <= MAX_FRAMES or ("rsp" in spec.tasks and (frames - 1) % 4):
+        raise UsageError(f"--frames {frames}: want 9 to {MAX_FRAMES}, and a multiple of 4 plus 1 when RSP is on")
     return frames, fps
 
 
@@ -132,6 +147,7 @@ def _card(
         "family": published.family,
         "trained_on": msgspec.to_builtins(answers.feeding),
         "notes": list(notes),
+        "licence": "that of its authors; hand their notice on with the weights",
     }
     return Card(
         name=name, fps=fps, frames=frames, source=source, versions=versions(),

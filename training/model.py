@@ -233,6 +233,11 @@ class ModelSpec:
         if self.geometry != "current" and (self.fusion != "EF" or self.reach != "short"):
             raise ValueError(f"geometry {self.geometry!r} has fusion 'EF' and reach 'short' only")
 
+    def check_frames(self, frames: int) -> None:
+        """ValueError when a clip of ``frames`` (F) does not fit the strides in time."""
+        if frames < 2 or ("rsp" in self.tasks and (frames - 1) % 4):
+            raise ValueError(f"F - 1 is above 0, and a multiple of 4 when RSP is on; seen F = {frames}; cut the clip")
+
     def branch(self, task: str) -> Branch:
         """The layers of the branch of ``task``."""
         branch = GEOMETRIES[self.geometry][task, self.size]
@@ -445,5 +450,6 @@ class Mmrphys(nn.Module):
             raise ValueError(f"frames are [B, C, F, {spec.size}, {spec.size}]; seen {list(frames.shape)}")
         if frames.shape[1] not in (spec.channels, 4):
             raise ValueError(f"frames have {spec.channels} channels (or 4); seen {frames.shape[1]}")
-        if "rsp" in spec.tasks and (frames.shape[2] - 1) % 4:
-            raise ValueError(f"F - 1 is a multiple of 4 when RSP is on; seen F = {frames.shape[2]}; cut the clip")
+        if not frames.is_floating_point():
+            raise ValueError(f"frames are float32; seen {frames.dtype}")
+        spec.check_frames(frames.shape[2])

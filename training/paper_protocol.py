@@ -13,7 +13,7 @@ the estimator: no bin of the spectrum in the band or at the label's rate, fewer 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,8 +68,8 @@ _BESIDE_HZ = 0.1
 class Reading:
     """What one window shows. ``label_per_min`` is None where the label itself has no rate.
 
-    The other figures, of the prediction, are there together, or None where it is unread. ``snr_mmrphys_db`` sums the
-    squared spectral density, ``snr_toolbox_db`` the density.
+    The other figures are of the prediction, and None where it is unread; SNR also where no bin of the spectrum is
+    beside the rate. ``snr_mmrphys_db`` sums the squared spectral density, ``snr_toolbox_db`` the density.
     """
 
     label_per_min: float | None
@@ -222,7 +222,7 @@ def read(
     wave = band_passed(prediction, task, fs, derivative=derivative)
     rate_per_min = _READERS[estimator](wave, task, fs)
     of_squares, of_density = (snr_db(wave, label_per_min, task, fs, power) for power in (2, 1))
-    if rate_per_min is None or of_squares is None or of_density is None:
+    if rate_per_min is None:
         return Reading(label_per_min)
     return Reading(label_per_min, rate_per_min, of_squares, of_density, macc(wave, truth))
 
@@ -247,10 +247,14 @@ def summary(readings: Sequence[Reading]) -> Summary:
         rmse=_rmse(error**2),
         mape=_mean(100.0 * np.abs(error) / truth),
         rho=_rho(truth, truth + error),
-        snr_mmrphys_db=_mean(np.array([one.snr_mmrphys_db for one in done], np.float64)),
-        snr_toolbox_db=_mean(np.array([one.snr_toolbox_db for one in done], np.float64)),
+        snr_mmrphys_db=_mean(_known(one.snr_mmrphys_db for one in done)),
+        snr_toolbox_db=_mean(_known(one.snr_toolbox_db for one in done)),
         macc=_mean(np.array([one.macc for one in done], np.float64)),
     )
+
+
+def _known(values: Iterable[float | None]) -> Floats:
+    return np.array([value for value in values if value is not None], np.float64)
 
 
 def _mean(values: Floats) -> Measured:

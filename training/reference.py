@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ __all__ = ["NameTokens", "Published", "published_from_pth", "tokens_from_name"]
 MAX_BYTES = 64 * 1024 * 1024
 """A checkpoint of these models has less than 1 MB."""
 MAX_TENSORS = 4096
+SINGLE_TASK_SIZE, SINGLE_TASK_FRAMES = 72, 161
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,15 @@ def published_from_pth(path: Path, size: int | None = None) -> Published:
     if pressure := [key for key in tensors if key.startswith("rBP_head.")]:
         count = sum(tensors.pop(key).numel() for key in pressure)
         dropped.append(f"rBP_head: {count} values of a blood-pressure head that was never trained")
-    state = {_renamed(key, family): value for key, value in tensors.items()}
+    if betas := [key for key in tensors if re.search(r"(^|\.)bias1$", key) and tensors[key].numel() == 1]:
+        for key in betas:
+            del tensors[key]
+        dropped.append(f"{', '.join(betas)}: the offset of attention, 1 here, which acts in training only")
+    half = all(value.dtype in (torch.float16, torch.bfloat16) for value in tensors.values())
+    state = {_renamed(key, family): value.float().contiguous() for key, value in tensors.items()}
     spec = _spec(path, state, family, size)
     _check_fit(path, state, spec, family)
-    half = any(value.dtype == torch.float16 for value in state.values())
-    weights = {key: value.float().contiguous() for key, value in state.items()}
-    return Published(family.name, spec, weights, half, tuple(dropped), family.doubts)
+    return Published(family.name, spec, state, half, tuple(dropped), family.doubts)
 
 
 # ----------------------------------------------------------------------------------------------------------- the names
@@ -179,24 +185,33 @@ def _spec(path: Path, state: dict[str, Tensor], family: _Family, size: int | Non
         elif seen == (3, 1):
             fusion = "NF"
         else:
-            raise InputError(f"{path}: ambiguous: its branches see {' and '.join(map(str, seen))} channels")
-    return ModelSpec(_size(path, family, size), fusion or "EF", channels, tasks, geometry=family.geometry)
+            raise InputError(
+                f"{path}: its branches see {' and '.join(map(str, seen))} channels, which no MMRPhys model does; want "
+                "1, 3 or 4 in both, or 3 and 1"
+            )
+    return ModelSpec(_size(path, family, tasks, size), fusion or "EF", channels, tasks, geometry=family.geometry)
 
 
 def _inputs(path: Path, state: dict[str, Tensor], task: str) -> int:
     first = state.get(f"{task}.features.0.conv.weight")
     if first is None or first.ndim != 5:
-        raise InputError(f"{path}: not whole: its {task.upper()} branch has no first convolution; copy the file anew")
+        raise InputError(f"{path}: not whole: its {task.upper()} branch has no first convolution")
     return first.shape[1]
 
 
-def _size(path: Path, family: _Family, size: int | None) -> int:
+def _size(path: Path, family: _Family, tasks: tuple[str, ...], size: int | None) -> int:
     built = {side for _, side in GEOMETRIES[family.geometry]}
-    named = next(iter(built)) if len(built) == 1 else tokens_from_name(path.name).size
+    try:
+        tokens = tokens_from_name(path.name)
+    except ValueError as error:
+        raise InputError(f"{path}: ambiguous: {error}") from error
     if size is not None and size not in built:
         raise UsageError(f"{path}: {family.name} has size {' or '.join(map(str, sorted(built)))}; asked for {size}")
-    if size is not None and named is not None and size != named:
-        raise UsageError(f"{path}: the name says size {named}, asked for {size}; rename it or leave the size out")
+    if size is not None and tokens.size not in (None, size):
+        raise UsageError(f"{path}: the name says size {tokens.size}, asked for {size}; rename it or leave the size out")
+    named = next(iter(built)) if len(built) == 1 else tokens.size
+    if named is None and tokens.single and tasks == ("bvp",):
+        named = SINGLE_TASK_SIZE
     chosen = size or named
     if chosen is None:
         raise UsageError(f"{path}: the size is not in its name and cannot be told from tensors; give 9, 36 or 72")
@@ -229,17 +244,21 @@ def _check_fit(path: Path, state: dict[str, Tensor], spec: ModelSpec, family: _F
 
 @dataclass(frozen=True, slots=True)
 class NameTokens:
-    """What the name of a published checkpoint tells; None where it does not. ``frames`` is F."""
+    """What the name of a published checkpoint tells; None where it does not. ``frames`` is F.
 
-    size: int | None
-    frames: int | None
-    fps: float | None
-    tasks: tuple[str, ...] | None
+    ``single``: named as the authors named files of BVP alone, which all have 72 pixels and clips of 160 samples.
+    """
+
+    size: int | None = None
+    frames: int | None = None
+    fps: float | None = None
+    tasks: tuple[str, ...] | None = None
+    single: bool = False
 
 
-_SIZE = re.compile(r"(?:x|Tx180x)(9|36|72)(?=[_.]|x\d)")
-_LETTER = re.compile(r"MMRPhys([LMS])(?:EF|NF|LF)?")
-_LENGTH = re.compile(r"_(?:RGBT?|T)x(\d{2,4})x(?:9|36|72)(?=[_.])")
+_CLIP = re.compile(r"(?<![A-Za-z0-9])(?:RGBT?|T)x(\d{2,4})x(9|36|72)(?![A-Za-z0-9])")
+_SIDES = re.compile(r"(?<![A-Za-z0-9])(9|36|72)x(9|36|72)(?![A-Za-z0-9])")
+_LETTER = re.compile(r"MMRPhys([LMS])(?:EF|NF|LF)(?![A-Za-z0-9])")
 _SINGLE_TASK = re.compile(r"_(?:MMRPhys|FactorizePhys)_")
 _TASKS = re.compile(r"MMRPhys[LMS](?:EF|NF|LF)_((?:BVP|RSP|BP)(?:_(?:BVP|RSP|BP))*)(?=[_.])")
 _FPS = {"UBFC-rPPG": 30.0, "PURE": 30.0, "iBVP": 30.0, "SCAMPS": 30.0, "BP4D": 25.0}
@@ -247,15 +266,21 @@ _FPS = {"UBFC-rPPG": 30.0, "PURE": 30.0, "iBVP": 30.0, "SCAMPS": 30.0, "BP4D": 2
 
 
 def tokens_from_name(name: str) -> NameTokens:
-    """Read the name of a file as the authors made them: ``BP4D_MMRPhysLNF_BVP_RSP_RGBTx180x72_..._Epoch4.pth``."""
-    single = _SINGLE_TASK.search(name)
-    size, letter, length, tasks = (pattern.search(name) for pattern in (_SIZE, _LETTER, _LENGTH, _TASKS))
-    by_letter = {"L": 72, "M": 36, "S": 9}[letter[1]] if letter else None
+    """Read the name of a file as the authors made them: ``BP4D_MMRPhysLNF_BVP_RSP_RGBTx180x72_..._Epoch4.pth``.
+
+    ValueError when it names several sizes.
+    """
+    clip, sides, letter, tasks = (pattern.search(name) for pattern in (_CLIP, _SIDES, _LETTER, _TASKS))
+    sizes = {int(side) for side in ((clip[2],) if clip else ()) + (sides.groups() if sides else ())}
+    sizes |= {{"L": 72, "M": 36, "S": 9}[letter[1]]} if letter else set()
+    if len(sizes) > 1:
+        raise ValueError(f"its name tells several sizes, {' and '.join(map(str, sorted(sizes)))}; rename it")
     return NameTokens(
-        int(size[1]) if size else by_letter or (72 if single else None),
-        int(length[1]) + 1 if length else (161 if single else None),
+        next(iter(sizes), None),
+        int(clip[1]) + 1 if clip else None,
         next((fps for data, fps in _FPS.items() if name.startswith(f"{data}_")), None),
         tuple(task for task in ("bvp", "rsp") if task.upper() in tasks[1].split("_")) if tasks else None,
+        bool(_SINGLE_TASK.search(name)),
     )
 
 
@@ -270,17 +295,27 @@ def _tensors_from_pth(path: Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not isinstance(content, dict) or not content or len(content) > MAX_TENSORS:
         raise InputError(f"{path}: holds something else than named tensors")
-    if not all(isinstance(value, Tensor) and value.is_floating_point() for value in content.values()):
-        raise InputError(f"{path}: holds something else than named floating-point tensors")
-    return {re.sub(r"^((module|_orig_mod)\.)+", "", str(key)): value for key, value in content.items()}
+    for value in content.values():
+        if not (isinstance(value, Tensor) and value.dtype in FLOATS and value.layout == torch.strided and value.is_cpu):
+            raise InputError(f"{path}: holds something else than named floating-point tensors")
+    named = {re.sub(r"^((module|_orig_mod)\.)+", "", str(key)): value for key, value in content.items()}
+    if len(named) < len(content):
+        raise InputError(f"{path}: ambiguous: it names a tensor twice, with and without 'module.'; save one model")
+    return named
 
 
 def _content_from_pth(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        raise InputError(f"{path}: already a checkpoint of this package; give it to mmrphys export")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; name a .pth file of weights")
     try:
         if (bytes_seen := path.stat().st_size) > MAX_BYTES:
             raise InputError(f"{path}: {bytes_seen / 2**20:.0f} MiB; a checkpoint of this model has less than 1 MiB")
         _check_sums(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on old pickle protocols, in two lines
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (
@@ -294,9 +329,13 @@ def _content_from_pth(path: Path) -> object:
 
 def _check_sums(path: Path) -> None:
     """RuntimeError where a record of the archive is not what was written: torch reads past its checksums."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(record.file_size for record in archive.infolist()) > MAX_BYTES:
-                raise RuntimeError("unpacks to more than a checkpoint has")
-            if bad := archive.testzip():
-                raise RuntimeError(f"{bad} is damaged")
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path}: no archive of torch.save, or of a time when it had no checksums; save it again with torch 1.6 or "
+            "later"
+        )
+    with zipfile.ZipFile(path) as archive:
+        if sum(record.file_size for record in archive.infolist()) > MAX_BYTES:
+            raise RuntimeError("unpacks to more than a checkpoint has")
+        if bad := archive.testzip():
+            raise RuntimeError(f"{bad} is damaged")

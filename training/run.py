@@ -117,6 +117,7 @@ def _check(job: _Job) -> None:
     preset = f"preset {job.preset.name!r}"
     try:
         parts, _ = parts_of(job.spec), job.attention
+        job.spec.check_frames(job.preset.data.frames)
     except ValueError as error:
         raise UsageError(f"{preset}: {error}") from error
     if set(parts) != set(job.preset.parts):
@@ -128,8 +129,6 @@ def _check(job: _Job) -> None:
     if any(recipe.loss in ACROSS_CLIPS and recipe.batch == 1 for recipe in recipes):
         raise UsageError(f"{preset} correlates across a batch of one clip; raise the batch or take another loss")
     data = job.preset.data
-    if "rsp" in job.spec.tasks and (data.frames - 1) % 4:
-        raise UsageError(f"{preset}: frames is a multiple of 4, plus 1, when RSP is on; seen {data.frames}")
     if min(data.seconds, data.validation_seconds) * data.fps + 1 < data.frames:
         raise UsageError(f"{preset}: recordings are shorter than {data.frames} frames; raise data.seconds")
 

@@ -142,7 +142,10 @@ def train_part(
         torch.manual_seed(hash((seed, state.step)))
         state.losses.append(_step(state, windows, recipe))
         if not math.isfinite(state.losses[-1]):
-            raise FaultError(f"the loss is {state.losses[-1]} after {state.step} steps; lower the learning rate")
+            raise FaultError(
+                f"the loss is {state.losses[-1]} after {state.step} steps; lower the learning rate, or look for frames "
+                "that are no numbers"
+            )
         if state.scaler.get_scale() < LEAST_SCALE:
             raise FaultError(f"gradients overflow at any scale after {state.step} steps; train in single precision")
         report(state)

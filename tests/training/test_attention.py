@@ -277,6 +277,18 @@ def test_over_its_own_minima_a_clip_does_not_feel_its_neighbour(kind: str) -> No
     assert not torch.allclose(batch(embedding, targets)[0], batch(other, targets)[0], atol=0.01)
 
 
+@pytest.mark.parametrize("form", ["closed", "iterative"])
+@pytest.mark.parametrize("kind", ["tsfm", "fsam", "gaussian"])
+def test_a_clip_that_is_not_numbers_stays_so_and_leaves_its_neighbour_alone(kind: str, form: str) -> None:
+    embedding, targets = randn(1, 2, 16, 20, 4, 4), target(2)
+    module = attention(kind=kind, form=form)
+    sound = module(embedding, targets)
+    embedding[1] = torch.nan
+    attended = module(embedding, targets)
+    assert attended[1].isnan().all()
+    torch.testing.assert_close(attended[0], sound[0])
+
+
 def test_a_clip_without_any_target_goes_through_unchanged() -> None:
     embedding = randn(1, 2, 16, 20, 4, 4)
     label = randn(2, 2, 20)

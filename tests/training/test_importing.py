@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,12 @@ import pytest
 import torch
 from fakes.published import published_state
 
+from edge.bundle import SELFTEST
 from edge.cli import main
 from edge.errors import InputError, UsageError
+from edge.runtimes.onnxrt import open_runtime
+from edge.selftest import selftest_from_npz
+from export.pack import bundle_from_checkpoint
 from training.checkpoint import load_card, model_from_checkpoint
 from training.feeding import Feeding
 from training.importing import Answers, import_checkpoint
@@ -168,6 +174,8 @@ def damaged_golden(kind: str, frames: npt.NDArray[np.float32], waves: dict[str, 
         arrays["rsp"] = arrays["rsp"] + 1e-3 * arrays["rsp"].std()
     elif kind == "short":
         arrays["input"] = frames[:, :, :-4]
+    elif kind == "small":
+        arrays["input"] = frames[..., :8]
     elif kind == "lacking":
         del arrays["rsp"]
     elif kind == "nan":
@@ -182,8 +190,9 @@ def damaged_golden(kind: str, frames: npt.NDArray[np.float32], waves: dict[str, 
 
 
 @pytest.mark.parametrize(("kind", "says"), [
-    ("off", "differs from its outputs by 1.0e-03"), ("short", "wanted .*181, 9, 9"), ("lacking", "no array 'rsp'"),
-    ("nan", "not finite"), ("constant", "not constant"), ("objects", "not an .npz of plain arrays"),
+    ("off", "differs from its outputs by 1.0e-03"), ("short", "a clip of 177 frames, .* give --frames 177"),
+    ("small", "wanted .*181, 9, 9"), ("lacking", "no array 'rsp'"),
+    ("nan", "not finite"), ("constant", "bvp is constant"), ("objects", "not an .npz of plain arrays"),
     ("torn", "not an .npz of plain arrays"),
 ])  # fmt: skip
 def test_a_golden_pair_that_proves_nothing_is_refused_and_nothing_written(tmp_path: Path, kind: str, says: str) -> None:
@@ -195,15 +204,98 @@ def test_a_golden_pair_that_proves_nothing_is_refused_and_nothing_written(tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_damaged_golden_pair_is_refused_or_harmless(tmp_path: Path) -> None:
+    path, model = published(tmp_path, ModelSpec(9, "NF", 4))
+    frames, golden = clip(model.spec, 181), tmp_path / "io.npz"
+    np.savez_compressed(golden, input=frames.astype(np.float16), **outputs(model, frames))
+    whole, rng, refused = golden.read_bytes(), np.random.default_rng(2), 0
+    for place, bit in zip(rng.integers(len(whole), size=40), rng.integers(8, size=40), strict=True):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << bit
+        golden.write_bytes(damaged)
+        try:
+            import_checkpoint(path, tmp_path / "out", Answers(), golden)
+        except InputError:
+            refused += 1
+    assert refused > 30
+
+
+@pytest.mark.parametrize("name", [
+    "BP4D_MMRPhysSEF_BVP_RSP_Tx180x9_Base_Fold1_Epoch4", "BP4D_MMRPhysSNF_BVP_RSP_RGBTx180x9_FSAM_Fold1_Epoch4",
+    "BP4D_MMRPhysMEF_BVP_RSP_RGBx180x36_FSAM_Fold1_Epoch4", "SCAMPS_MultiTask_72x72",
+    "BP4D_MMRPhysLNF_BVP_RSP_RGBTx180x72_SFSAM_Label_Fold1_Epoch4",
+    "iBVP_MMRPhys_SFSAM_Label_Epoch9", "UBFC-rPPG_FactorizePhys_SFSAM_Label_Epoch9",
+])  # fmt: skip
+def test_a_published_checkpoint_becomes_a_bundle_that_tests_itself_with_its_own_pair(
+    shared_dir: Path, tmp_path: Path, name: str
+) -> None:
+    """From the authors' file to a runtime: what is imported, exported and opened gives the golden outputs."""
+    pair = shared_dir / f"reference/golden/{name}.npz"
+    held = np.load(pair)
+    answers = Answers(frames=held["input"].shape[2])
+    done = import_checkpoint(pair.with_suffix(".pth"), tmp_path, answers, pair)
+    bundle = bundle_from_checkpoint(done.path, tmp_path / "bundle").bundle
+    test = selftest_from_npz(bundle.files[SELFTEST], bundle.channels, bundle.tasks, bundle.frames, bundle.size)
+    np.testing.assert_array_equal(test.frames, held["input"].astype(np.float32))
+    with contextlib.closing(open_runtime(bundle, "exact", "auto")) as runtime:
+        waves = runtime.infer(test.frames)
+    for task, wave in waves.items():
+        assert np.abs(wave - held[task]).max() <= 1e-4 * held[task].std()
+
+
 # -------------------------------------------------------------------------------------------------------------- command
 
 
 def test_the_command_prints_what_it_inferred_and_its_errors_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path, _ = published(tmp_path, ModelSpec(9, "NF", 4))
-    assert main(["import", str(path), "--out", str(tmp_path / "out")]) == 0
+    path, model = published(tmp_path, ModelSpec(9, "NF", 4))
+    frames = clip(model.spec, 181)
+    np.savez(tmp_path / "io.npz", input=frames, **outputs(model, frames))
+    line = ["import", str(path), "--out", str(tmp_path / "out"), "--golden", str(tmp_path / "io.npz")]
+    assert main(line) == 0
     assert "fps 25: of the data set in the name" in capsys.readouterr().out
-    for options, code in (([], 3), (["--size", "12"], 2), (["--fps", "0"], 2), (["--channel-order", "gbr"], 2)):
-        assert main(["import", str(tmp_path / "absent.pth"), "--out", str(tmp_path), *options]) == code
-        assert capsys.readouterr().err.count("\n") == 1
+    assert main([*line, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["golden"] == f"{NAME}.golden.npz"
+    assert "golden: outputs match" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--size", "12"], 2, "--size 12"),
+        (["--fps", "0"], 2, "--fps 0"),
+        (["--frames", "0"], 2, "--frames 0"),
+        (["--frames", "100001"], 2, "want 9 to 3601"),
+        (["--channel-order", "gbr"], 2, "gbr"),
+        (["--out", "/proc/nowhere"], 2, "name a folder you may write to"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, says: str
+) -> None:
+    path, _ = published(tmp_path, ModelSpec(9, "NF", 4))
+    assert main(["import", str(path), "--out", str(tmp_path / "out"), *options]) == code
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_files_of_the_other_kind_are_pointed_to_the_right_command(tmp_path: Path) -> None:
+    path, _ = published(tmp_path, ModelSpec(9, "NF", 4))
+    done = import_checkpoint(path, tmp_path / "out", Answers())
+    with pytest.raises(InputError, match="give it to mmrphys export"):
+        import_checkpoint(done.path, tmp_path / "out", Answers())
+    with pytest.raises(InputError, match="mmrphys import"):
+        bundle_from_checkpoint(path, tmp_path / "bundle")
+
+
+def test_another_checkpoint_of_the_same_name_is_not_overwritten(tmp_path: Path) -> None:
+    path, _ = published(tmp_path, ModelSpec(9, "NF", 4))
+    done = import_checkpoint(path, tmp_path / "out", Answers())
+    assert import_checkpoint(path, tmp_path / "out", Answers(fps=30.0)).card.fps == 30.0
+    torch.save(published_state(Mmrphys(ModelSpec(9, "NF", 4))), path)
+    with pytest.raises(UsageError, match="another checkpoint of this name"):
+        import_checkpoint(path, tmp_path / "out", Answers())
+    assert load_card(done.path).fps == 30.0

@@ -107,6 +107,10 @@ def not_finite(state: dict[str, Tensor]) -> dict[str, Tensor]:
             r"bvp\.final\.2\.weight: seen \(1, 8, 3, 4, 4\)",
         ),
         (not_finite, "not finite numbers"),
+        (lambda state: {key: value.double() * 1e300 for key, value in state.items()}, "not finite numbers"),
+        (lambda state: {key: value.to_sparse() for key, value in state.items()}, "named floating-point"),
+        (lambda state: {key: value.to("meta") for key, value in state.items()}, "named floating-point"),
+        (lambda state: {key: value.to(torch.float8_e4m3fn) for key, value in state.items()}, "named floating-point"),
         (lambda state: {key: value.long() for key, value in state.items()}, "something else than named floating-point"),
         (lambda state: [state], "something else than named tensors"),
         (lambda _: {}, "something else than named tensors"),
@@ -122,9 +126,9 @@ def test_a_foreign_ambiguous_or_superseded_file_is_refused_with_the_reason(
     assert "\n" not in str(raised.value)
 
 
-def test_branches_of_unlike_channels_are_ambiguous(tmp_path: Path) -> None:
+def test_branches_of_unlike_channels_are_refused(tmp_path: Path) -> None:
     bvp, rsp = (published_state(Mmrphys(ModelSpec(9, "EF", *of))) for of in ((1, ("bvp",)), (3, ("rsp",))))
-    with pytest.raises(InputError, match="ambiguous: its branches see 1 and 3 channels"):
+    with pytest.raises(InputError, match="its branches see 1 and 3 channels, which no MMRPhys model does"):
         published_from_pth(saved(tmp_path / "x9_.pth", bvp | rsp), size=9)
 
 
@@ -142,7 +146,7 @@ def test_code_in_a_checkpoint_is_refused_and_never_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="never run"):
         model_from_checkpoint(path, size=9)
     path.write_bytes(pickle.dumps(Harmful(trace)))
-    with pytest.raises(InputError, match="never run"):
+    with pytest.raises(InputError, match=r"no archive of torch\.save"):
         model_from_checkpoint(path, size=9)
     assert not trace.exists()
 
@@ -153,8 +157,31 @@ def test_a_file_far_too_large_is_refused_before_it_is_read(tmp_path: Path) -> No
         file.truncate(65 * 1024 * 1024)
     with pytest.raises(InputError, match="65 MiB"):
         published_from_pth(path, size=9)
-    with pytest.raises(InputError, match="No such file"):
-        published_from_pth(tmp_path / "absent.pth", size=9)
+    for place in (tmp_path / "absent.pth", tmp_path):
+        with pytest.raises(InputError, match=r"no such file; name a \.pth file"):
+            published_from_pth(place, size=9)
+
+
+def test_a_file_without_checksums_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "MMRPhysSEF_x.pth"
+    torch.save(published_state(Mmrphys(ModelSpec(9, "EF", 3))), path, _use_new_zipfile_serialization=False)
+    with pytest.raises(InputError, match="save it again"):
+        published_from_pth(path)
+
+
+def test_the_offset_of_attention_that_a_training_on_a_cpu_leaves_is_left_out(tmp_path: Path) -> None:
+    model = Mmrphys(ModelSpec(9, "EF", 3), AttentionSpec())
+    state = published_state(model) | {f"module.{head}.bias1": torch.ones(()) for head in ("rppg_head", "rBr_head")}
+    read = published_from_pth(saved(tmp_path / "MMRPhysSEF_x.pth", state))
+    assert set(read.state) == set(model.state_dict())
+    assert "rppg_head.bias1" in read.dropped[0]
+
+
+def test_a_tensor_named_twice_is_ambiguous(tmp_path: Path) -> None:
+    state = published_state(Mmrphys(ModelSpec(9, "EF", 3)))
+    twice = state | {key.removeprefix("module."): value for key, value in state.items()}
+    with pytest.raises(InputError, match="names a tensor twice"):
+        published_from_pth(saved(tmp_path / "MMRPhysSEF_x.pth", twice))
 
 
 def test_damage_anywhere_is_found_or_harmless(tmp_path: Path) -> None:
@@ -210,12 +237,32 @@ def test_a_geometry_of_one_size_needs_none_and_refuses_others(tmp_path: Path) ->
             NameTokens(72, 181, 25.0, ("bvp", "rsp")),
         ),
         ("BP4D_MMRPhysSNF_BVP_RGBTx500x9_Base.pth", NameTokens(9, 501, 25.0, ("bvp",))),
-        ("SCAMPS_MultiTask_72x72.pth", NameTokens(72, None, 30.0, None)),
-        ("UBFC-rPPG_MMRPhys_SFSAM_Label_Epoch9.pth", NameTokens(72, 161, 30.0, None)),
-        ("PURE_FactorizePhys_FSAM_Res.pth", NameTokens(72, 161, 30.0, None)),
-        ("my_own_network.pth", NameTokens(None, None, None, None)),
-        ("night4x9weeks_SCAMPS.pth", NameTokens(None, None, None, None)),
+        ("SCAMPS_MultiTask_72x72.pth", NameTokens(72, None, 30.0)),
+        ("UBFC-rPPG_MMRPhys_SFSAM_Label_Epoch9.pth", NameTokens(fps=30.0, single=True)),
+        ("PURE_FactorizePhys_FSAM_Res.pth", NameTokens(fps=30.0, single=True)),
+        ("MMRPhysSNF_RGBTx180x9_x.pth", NameTokens(9, 181)),
+        ("RGBx72x9.pth", NameTokens(9, 73)),
+        ("MMRPhysScratch.pth", NameTokens()),
+        ("MMRPhysMine_best.pth", NameTokens()),
+        ("my_own_network.pth", NameTokens()),
+        ("night4x9weeks_SCAMPS.pth", NameTokens()),
     ],
 )
 def test_only_known_tokens_of_a_name_are_read(name: str, tokens: NameTokens) -> None:
     assert tokens_from_name(name) == tokens
+
+
+def test_a_name_that_tells_two_sizes_is_ambiguous(tmp_path: Path) -> None:
+    path = saved(tmp_path / "MMRPhysLEF_BVP_RSP_Tx180x9.pth", published_state(Mmrphys(ModelSpec(9, "EF", 1))))
+    with pytest.raises(InputError, match="ambiguous: its name tells several sizes, 9 and 72"):
+        model_from_checkpoint(path)
+
+
+def test_a_single_task_name_tells_the_size_of_single_task_weights_only(tmp_path: Path) -> None:
+    single, both = (ModelSpec(72, "EF", 3, ("bvp",)), ModelSpec(9, "EF", 3))
+    paths = [saved(tmp_path / name, published_state(Mmrphys(spec))) for name, spec in
+             (("PURE_MMRPhys_Epoch9.pth", single), ("my_MMRPhys_model.pth", both))]  # fmt: skip
+    assert model_from_checkpoint(paths[0]).spec == single
+    with pytest.raises(UsageError, match="cannot be told"):
+        model_from_checkpoint(paths[1])
+    assert model_from_checkpoint(paths[1], size=9).spec == both

@@ -50,6 +50,18 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     front: str
     clip_sha256: str | None
 
+    @property
+    def data_in_words(self) -> str:
+        """What was asked for, and how much of it there is."""
+        counts = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        return f"Protocol {self.protocol}, data {self.data}: {counts}."
+
+    @property
+    def networks_in_words(self) -> str:
+        """Every network with its identity."""
+        named = "; ".join(f"{method}: {one['name']} ({one['id'][:19]})" for method, one in self.networks.items())
+        return f"Networks: {named}."
+
 
 class Evaluation(Measurement, frozen=True, kw_only=True):
     """The result of protocol ``deployed``."""

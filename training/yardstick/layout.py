@@ -14,8 +14,8 @@ from training.yardstick.measure import CUES
 from training.yardstick.sources import MAIN
 
 __all__ = [
-    "METHODS", "RATES", "agreement_cells", "aligned", "csv_text", "json_bytes", "markdown_table", "number", "share",
-    "share_read",
+    "METHODS", "RATES", "SHARES", "agreement_cells", "aligned", "csv_text", "json_bytes", "markdown_table", "number",
+    "share", "share_read",
 ]  # fmt: skip
 
 METHODS: dict[str, str] = {
@@ -31,6 +31,8 @@ METHODS: dict[str, str] = {
     "luckiest": "constant guess, most often within",
 }
 """Methods in the order of tables, and what people call them."""
+SHARES = ("bias", "loa_low", "loa_high", "within", "within_narrow", "within_tenth")
+"""Figures of an agreement that CSV files hold beside its errors."""
 RATES = {"hr": "HR", "rr": "RR"}
 
 Cells = Sequence[str]

@@ -7,25 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from edge.errors import UsageError
 from edge.html_page import Html, figure, join, section, table, tag
 from training.checkpoint import write_atomically
 
 __all__ = [
-    "bland_altman_name", "differences_section", "folder_for_writing", "picture_section", "save_files", "tables_by_part",
+    "bland_altman_name", "differences_section", "picture_section", "save_files", "tables_by_part",
 ]  # fmt: skip
 
 _DIFFERENCES = "bland-altman-"
-
-
-def folder_for_writing(out: Path) -> None:
-    """Make the folder ``out``, before long work; UsageError where it cannot be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / ".writable").touch()
-        (out / ".writable").unlink()
-    except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror}; name a folder you may write to") from error
 
 
 def save_files(files: Mapping[str, bytes], out: Path) -> list[Path]:

@@ -9,7 +9,7 @@ count as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from training.yardstick.networks import Choice, Network, opened
 from training.yardstick.sources import MAIN, OnProgress, Plan, Source, rows_of
 from training.yardstick.tape import Tape
 
-__all__ = ["PaperEvaluation", "PaperFigure", "PaperRow", "clips_of_tape", "evaluate", "figures_from_rows"]
+__all__ = ["PaperEvaluation", "PaperFigure", "PaperRow", "clips_of_tape", "evaluate", "figures_from_rows", "pairs_of"]
 
 Floats = npt.NDArray[np.float64]
 RATES: Mapping[PaperTask, str] = {"bvp": "hr", "rsp": "rr"}
@@ -172,7 +172,7 @@ def _figure(rows: list[PaperRow]) -> PaperFigure:
     )  # fmt: skip
 
 
-def pairs_of(readings: Iterator[Reading] | Sequence[Reading]) -> tuple[Floats, Floats]:
+def pairs_of(readings: Iterable[Reading]) -> tuple[Floats, Floats]:
     """The rates of label and prediction per minute, ``[N]`` each, NaN for those without one."""
     rates = [(one.label_per_min, one.rate_per_min) for one in readings]
     label, estimate = np.array(rates, np.float64).reshape(-1, 2).T

@@ -97,9 +97,5 @@ def _chosen(result: PaperEvaluation, columns: Sequence[int]) -> Iterator[list[st
 
 
 def _about(result: PaperEvaluation) -> Html:
-    counts = ", ".join(f"{name} {count}" for name, count in result.counts.items())
-    networks = "; ".join(f"{method}: {one['name']} ({one['id'][:19]})" for method, one in result.networks.items())
-    told = (
-        f"Data {result.data}: {counts}.", all_told(result), f"Networks: {networks}.", f"Measured on {result.machine}.",
-    )  # fmt: skip
+    told = (result.data_in_words, all_told(result), result.networks_in_words, f"Measured on {result.machine}.")
     return join(paragraph(text) for text in told)

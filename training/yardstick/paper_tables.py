@@ -9,6 +9,7 @@ from training.paper_protocol import BANDS, ESTIMATORS, SNR_POWERS, Measured
 from training.yardstick.layout import (
     METHODS,
     RATES,
+    SHARES,
     agreement_cells,
     aligned,
     csv_text,
@@ -129,17 +130,16 @@ def _left_out(result: PaperEvaluation) -> Iterator[str]:
 
 def csv_from_figures(figures: Sequence[PaperFigure]) -> str:
     """One line a figure; each with its standard error."""
-    shares = ("bias", "loa_low", "loa_high", "within", "within_narrow", "within_tenth")
     head = (
         "data", "rate", "estimator", "method", "recordings", "skipped", "unlabelled", "read", "unread",
-        *(f"{name}{suffix}" for name in _FIGURES for suffix in ("", "_error")), *shares,
+        *(f"{name}{suffix}" for name in _FIGURES for suffix in ("", "_error")), *SHARES,
     )  # fmt: skip
     lines = (
         [
             f.data, f.rate, f.estimator, f.method, f.recordings, f.skipped, f.unlabelled, f.summary.read,
             f.summary.unread,
             *(cell for name in _FIGURES for one in [getattr(f.summary, name)] for cell in (one.value, one.error)),
-            *(getattr(f.agreement, name) for name in shares),
+            *(getattr(f.agreement, name) for name in SHARES),
         ]
         for f in figures
     )  # fmt: skip

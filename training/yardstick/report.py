@@ -147,8 +147,6 @@ def _picture_sections(pictures: Mapping[str, bytes]) -> Iterator[Html]:
 
 
 def _about(result: Evaluation) -> Html:
-    counts = ", ".join(f"{name} {count}" for name, count in result.counts.items())
-    networks = "; ".join(f"{method}: {one['name']} ({one['id'][:19]})" for method, one in result.networks.items())
     hr_s, rr_s = (WINDOW_S[rate] + SETTLE_S for rate in ("hr", "rr"))
     scenes = (
         "Every look at a synthetic recording goes through detector, tracker, crop, time grid, model and states as on "
@@ -161,11 +159,11 @@ def _about(result: Evaluation) -> Html:
     )
     guesses = "; ".join(f"HR {guess['hr']:g}, RR {guess['rr']:g}" for guess in result.constants_per_min.values())
     told = [
-        f"Protocol {result.protocol}, data {result.data}: {counts}.",
+        result.data_in_words,
         scenes if set(result.counts) - {REAL} else "",
         real if REAL in result.counts else "",
         LEGEND,
-        f"Networks: {networks}. Constant guesses, per minute: {guesses}.",
+        f"{result.networks_in_words} Constant guesses, per minute: {guesses}.",
         f"Measured on {result.machine}.",
     ]
     return join(paragraph(text) for text in told if text)

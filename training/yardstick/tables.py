@@ -10,6 +10,7 @@ from training.yardstick.figures import Figure
 from training.yardstick.layout import (
     METHODS,
     RATES,
+    SHARES,
     agreement_cells,
     aligned,
     csv_text,
@@ -34,13 +35,10 @@ def csv_from_figures(figures: Sequence[Figure]) -> str:
     """One line a figure; empty where there is none."""
     head = (
         "data", "rate", "method", "split", "part", "recordings", "limit_per_min", "narrow_per_min", "looks", "read",
-        "mae", "rmse", *_OF_BOTH, "coverage", "published", "published_mae", "published_rmse",
-        *(f"published_{name}" for name in _OF_BOTH), "false_confidence",
+        "mae", "rmse", *SHARES, "coverage", "published", "published_mae", "published_rmse",
+        *(f"published_{name}" for name in SHARES), "false_confidence",
     )  # fmt: skip
     return csv_text(head, (_figure_line(figure) for figure in figures))
-
-
-_OF_BOTH = ("bias", "loa_low", "loa_high", "within", "within_narrow", "within_tenth")
 
 
 def _figure_line(figure: Figure) -> list[object]:
@@ -48,13 +46,13 @@ def _figure_line(figure: Figure) -> list[object]:
     line: list[object] = [
         figure.data, figure.rate, figure.method, figure.split, figure.part, figure.recordings, figure.limit_per_min,
         figure.narrow_per_min, every.looks, every.read, every.mae, every.rmse,
-        *(getattr(every, name) for name in _OF_BOTH),
+        *(getattr(every, name) for name in SHARES),
     ]  # fmt: skip
     if shown is None:
-        return [*line, *[None] * (5 + len(_OF_BOTH))]
+        return [*line, *[None] * (5 + len(SHARES))]
     figures = shown.agreement
     return [
-        *line, shown.coverage, figures.looks, figures.mae, figures.rmse, *(getattr(figures, name) for name in _OF_BOTH),
+        *line, shown.coverage, figures.looks, figures.mae, figures.rmse, *(getattr(figures, name) for name in SHARES),
         shown.false_confidence,
     ]  # fmt: skip
 
