@@ -297,7 +297,7 @@ def test_a_model_of_late_fusion_trains_as_a_whole(tmp_path: Path) -> None:
         ("model.size=10", "size is 9, 36 or 72"),
         ("model.fusion=EF", r"recipes for \['bvp', 'rsp'\]; its model's parts are \['bvp\+rsp'\]"),
         ("data.seconds=0.5", "shorter than 25 frames"),
-        ("data.frames=26", "multiple of 4, plus 1"),
+        ("data.frames=26", "multiple of 4 when RSP is on"),
         ('model.tasks=["bvp", "sbp"]', "blood pressure is out of scope"),
         ("model.geometry=padded", "geometry is one of current, padded_stem"),
         ("model.geometry=padded_stem", "geometry 'padded_stem' has bvp at 72 only; seen bvp at 9"),
