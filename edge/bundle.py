@@ -28,6 +28,7 @@ from edge.graph_bytes import graph_facts
 from edge.vitals import Mode
 
 __all__ = [
+    "FORCE",
     "FORMAT",
     "MANIFEST",
     "MANIFEST_HASH",
@@ -39,6 +40,8 @@ __all__ = [
     "GraphEntry",
     "Manifest",
     "RuntimeForm",
+    "StreamAgreement",
+    "StreamCard",
     "Task",
     "default_bundle_dir",
     "load_bundle",
@@ -46,6 +49,8 @@ __all__ = [
 ]
 
 FORMAT = 1
+FORCE = "force-"
+"""Before a precision: take its graph even where its export refused it."""
 MANIFEST = "manifest.json"
 MANIFEST_HASH = "manifest.sha256"
 SELFTEST = "selftest.npz"
@@ -68,11 +73,11 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int
 
 
-class GraphEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GraphEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One graph and what it is for.
 
     ``tolerance`` is the largest difference from the self-test's outputs that a sound runtime shows, as a share of the
-    output's standard deviation.
+    output's standard deviation. ``refused`` says why its export holds it unusable; empty when it is sound.
     """
 
     file: str
@@ -80,15 +85,47 @@ class GraphEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: RuntimeForm
     precision: Literal["fp32", "fp16", "int8"]
     tolerance: float
+    refused: str = ""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StreamAgreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the waveform of ``task`` over some seconds with that of whole windows, every second of seeded recordings.
+
+    The median of Pearson's r and the least; where windows show a rate, the median difference of the rates and the share
+    of differences up to 2 per minute.
+    """
+
+    task: Task
+    pearson_median: float
+    pearson_least: float
+    shift_per_min: float
+    within_2_per_min: float
+
+
+class StreamCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stream graphs are: an approximation of the window function, by running statistics.
+
+    ``lags``: frames by which a task's newest sample stands behind the newest frame, and ``look_ahead_s``, what comes
+    after a sample and is looked at for it. ``chunk``: frames of the shortest chunk and of the longest, which is a
+    multiple of it. ``memory``: frames after which a frame weighs 1/e in the statistics.
+    """
+
+    approximates: str
+    lags: dict[Task, int]
+    look_ahead_s: dict[Task, float]
+    chunk: tuple[int, int]
+    memory: float
+    agreement: tuple[StreamAgreement, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """``manifest.json``.
 
     Graphs take ``frames`` float32 ``[B, C, frames, size, size]`` at ``fps`` and give float32 ``[B, frames - 1]`` for
     each of ``tasks``. ``channels`` is the order of the modalities: RGB is three channels (0..255), thermal one (degC).
     ``sources`` names for each task the modalities its output depends on. ``tensorrt`` is the range of versions that the
-    plain graphs are made for. ``card`` is the checkpoint's card.
+    plain graphs are made for. ``card`` is the checkpoint's card. ``stream`` is there where stream graphs are, whose
+    calls :mod:`edge.stream_graph` describes.
     """
 
     format: int
@@ -103,6 +140,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tensorrt: str
     card: dict[str, Any]
     files: dict[str, FileEntry]
+    stream: StreamCard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +211,16 @@ class Bundle:
         return "thermal" in sources and (task == "rsp" or "rgb" not in sources)
 
     def graph(self, mode: Mode, runtime: RuntimeForm, precision: str = "auto") -> Graph:
-        """The graph for a mode, a kind of runtime and a precision (``auto`` is fp32, the reference precision).
+        """The graph for a mode, a kind of runtime and a precision.
+
+        ``auto`` is fp32, the reference precision; ``force-fp16`` and ``force-int8`` take what its export refused.
 
         Raises
         ------
         BundleError
-            There is none; the message lists what there is.
+            There is none, and the message lists what there is; or its export refused it.
         """
-        wanted = "fp32" if precision == "auto" else precision
+        wanted = "fp32" if precision == "auto" else precision.removeprefix(FORCE)
         fitting = [entry for entry in self.manifest.graphs if (entry.mode, entry.precision) == (mode, wanted)]
         if not fitting:
             has = ", ".join(f"{g.mode}/{g.precision}" for g in self.manifest.graphs)
@@ -189,7 +229,14 @@ class Bundle:
         entry = (own or fitting)[0]
         why = f"made for {runtime}" if own else f"made for {entry.runtime}; the bundle has no form for {runtime}"
         why = f"{mode} {wanted}{' (the default precision)' if precision == 'auto' else ''}, {why}"
-        return Graph(entry, self.files[entry.file], why)
+        if not entry.refused:
+            return Graph(entry, self.files[entry.file], why)
+        if not precision.startswith(FORCE):
+            raise BundleError(
+                f"{entry.file} is not usable: {entry.refused}; choose another precision, or insist with "
+                f"--precision {FORCE}{wanted}"
+            )
+        return Graph(entry, self.files[entry.file], f"{why}; forced, its export refused it: {entry.refused}")
 
 
 def default_bundle_dir() -> Path:

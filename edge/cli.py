@@ -1,8 +1,9 @@
 """The command ``mmrphys``: parse, call, print, and one line for every error.
 
-Sub-commands are plain functions found through the entry points ``mmrphys.commands`` and imported when needed; typer
-turns their signatures into options. To add one: write the function in its package's ``cli.py`` (whose import must stay
-light), give it a row in the entry points of ``pyproject.toml`` and, for its place in the help, its name in ``PANELS``.
+Sub-commands are plain functions, or a ``typer.Typer`` of several, found through the entry points ``mmrphys.commands``
+and imported when needed; typer turns their signatures into options. To add one: write the function in its package's
+``cli.py`` (whose import must stay light), give it a row in the entry points of ``pyproject.toml`` and, for its place in
+the help, its name in ``PANELS``.
 """
 
 from __future__ import annotations
@@ -102,8 +103,13 @@ class _Commands(TyperGroup):
         if entry is None:
             return None
         panel = next((panel for panel, names in PANELS.items() if cmd_name in names), None)
+        found = entry.load()
         single = typer.Typer(add_completion=False, context_settings=app.info.context_settings)
-        single.command(cmd_name, rich_help_panel=panel, epilog=EPILOG)(entry.load())
+        if isinstance(found, typer.Typer):  # a group: `single` is the program around it
+            single.add_typer(found, name=cmd_name, rich_help_panel=panel, epilog=EPILOG)
+            around: Any = get_command(single)
+            return around.commands[cmd_name]
+        single.command(cmd_name, rich_help_panel=panel, epilog=EPILOG)(found)
         return get_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -18,7 +18,6 @@ import msgspec
 from msgspec import Meta
 
 from edge.errors import UsageError
-from edge.runtimes import RESERVED as RESERVED_RUNTIMES
 from edge.uri import nearest, parse_uri, without_secrets
 from edge.vitals import Mode
 
@@ -31,15 +30,14 @@ __all__ = ["Kit", "Precision", "RuntimeName", "Speed", "check", "kit_from_toml",
 
 Speed = Literal["realtime", "max"]
 RuntimeName = Literal["auto", "onnxrt", "tensorrt"]
-Precision = Literal["auto", "fp32", "fp16", "int8"]
+Precision = Literal["auto", "fp32", "fp16", "int8", "force-fp16", "force-int8"]
+"""``force-`` takes a graph that its export refused."""
 
 TopicName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="letters, digits, - and _, at most 64")]
 """A name that can stand as one level of an MQTT topic."""
 
 NOT_BUILT: Mapping[str, tuple[str, ...]] = {
     "mode": ("stream",),
-    "runtime": RESERVED_RUNTIMES,
-    "precision": ("fp16", "int8"),
     "rig": (),  # any value
 }
 """Values that are part of the contract and come with a later version."""

@@ -5,6 +5,7 @@
     |  '- MissingExtraError  2  an optional part is not installed
     |- InputError      3  a camera, file or recording cannot be used
     |- BundleError     4  a bundle is damaged, foreign or does not fit
+    |  '- EngineError  4  an engine is damaged or was built elsewhere
     |- FaultError      5  a part failed while running (runtime, sink)
     '- EvidenceError   6  ran well, found nothing that can be trusted
 
@@ -18,6 +19,7 @@ from typing import ClassVar
 
 __all__ = [
     "BundleError",
+    "EngineError",
     "EvidenceError",
     "FaultError",
     "InputError",
@@ -53,6 +55,10 @@ class BundleError(MmrphysError):
     """A bundle was refused: a changed byte, a wrong shape, an unknown format."""
 
     exit_code = 4
+
+
+class EngineError(BundleError):
+    """An engine was refused: a changed byte, another key, another machine."""
 
 
 class FaultError(MmrphysError):

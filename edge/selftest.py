@@ -2,6 +2,9 @@
 
 It holds ``rgb`` ``[1, 3, F, S, S]`` (uint8 or float32, 0..255) and ``thermal`` ``[1, 1, F, S, S]`` (float16 or float32,
 degC), each where the model sees it, and one float32 ``[1, F - 1]`` for each of its tasks; nothing else.
+
+``selftest.stream.npz``, in bundles that have stream graphs, holds float32 ``[1, n]`` for each task: what a stream gives
+for the first ``n`` frames of the same clip, in chunks of :data:`STREAM_CHUNK`; as many whole chunks as the clip has.
 """
 
 from __future__ import annotations
@@ -20,7 +23,17 @@ import numpy.typing as npt
 
 from edge.bundle import MAX_FILE_BYTES, Channel
 
-__all__ = ["SelfTest", "selftest_from_npz"]
+__all__ = [
+    "STREAM_CHUNK",
+    "STREAM_SELFTEST",
+    "SelfTest",
+    "selftest_from_npz",
+    "stream_frames",
+    "stream_waves_from_npz",
+]
+
+STREAM_SELFTEST = "selftest.stream.npz"
+STREAM_CHUNK = 12
 
 _TYPES: dict[str, tuple[str, ...]] = {"rgb": ("uint8", "float32"), "thermal": ("float16", "float32")}
 _MALFORMED = (
@@ -54,13 +67,28 @@ def selftest_from_npz(
     wanted: dict[str, tuple[int, ...]] = dict.fromkeys(tasks, (1, frames - 1))
     for channel in channels:
         wanted[channel] = (1, 3 if channel == "rgb" else 1, frames, size, size)
+    held = _unpack(data, wanted)
+    return SelfTest({channel: held[channel] for channel in channels}, {task: held[task] for task in tasks})
+
+
+def stream_frames(frames: int) -> int:
+    """How many frames of a clip of ``frames`` a stream is tested with."""
+    return frames // STREAM_CHUNK * STREAM_CHUNK
+
+
+def stream_waves_from_npz(data: bytes, tasks: tuple[str, ...], frames: int) -> dict[str, npt.NDArray[np.float32]]:
+    """What a stream gives for the self-test's clip of ``frames`` (F); ValueError as :func:`selftest_from_npz`."""
+    return _unpack(data, dict.fromkeys(tasks, (1, stream_frames(frames))))
+
+
+def _unpack(data: bytes, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """Arrays of these names and shapes, and no others."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_directory(archive, wanted)
-            held = {name: _array(_unpacked(archive, name), name, shape) for name, shape in wanted.items()}
+            return {name: _array(_unpacked(archive, name), name, shape) for name, shape in wanted.items()}
     except _MALFORMED as error:
         raise ValueError(str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__) from error
-    return SelfTest({channel: held[channel] for channel in channels}, {task: held[task] for task in tasks})
 
 
 def _check_directory(archive: zipfile.ZipFile, wanted: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from export.graph_writer import Array, GraphWriter
 from training.model import Block, Conv, Dropout, Layer, Upsample
 
-__all__ = ["FastForm", "PlainForm", "WeightedLayer", "WindowForm"]
+__all__ = ["FastForm", "PlainForm", "WeightedLayer", "WindowForm", "side_by_side"]
 
 WeightedLayer = tuple[Layer, Array | None]
 """A layer and its kernel ``[out, in, 3, k, k]``, if it has one."""
@@ -161,13 +161,16 @@ class FastForm(WindowForm):
         return total
 
     def _halve_time(self, x: str, layer: Conv, kernel: Array) -> str:
-        """Stride 2: the last odd frame, the even and the next odd one side by side as channels meet one kernel."""
-        channels, side, half = kernel.shape[1], self.side, self.length // 2
-        pairs = self.graph.reshape(x, -1, half, 2 * channels, side, side)
+        """Stride 2: the three frames that a kernel meets, side by side as channels of one Conv2d."""
+        return self._conv2d(self._pair_time(x, kernel.shape[1]), layer, side_by_side(kernel))
+
+    def _pair_time(self, x: str, channels: int, fill: str = "") -> str:
+        """``[B, n, C, s, s]`` -> ``[B, n / 2, 3 * C, s, s]``: the last odd frame, the even one, the next odd one."""
+        half = self.length // 2
+        pairs = self.graph.reshape(x, -1, half, 2 * channels, self.side, self.side)
         odd = self._cut_frames_maps(pairs, (0, half - 1), (channels, 2 * channels))
-        triples = self.graph.add("Concat", self._pad_time(odd, 1, 0), pairs, axis=2)
         self.length = half
-        return self._conv2d(triples, layer, kernel.swapaxes(1, 2).reshape(layer.out, -1, *kernel.shape[3:]))
+        return self.graph.add("Concat", self._pad_time(odd, 1, 0, fill), pairs, axis=2)
 
     def _repeat_then_shift(self, x: str, layer: Conv, kernel: Array) -> str:
         """The convolution in space at the low rate, then every frame repeated, then the shifted sum."""
@@ -181,20 +184,21 @@ class FastForm(WindowForm):
 
     def _conv2d(self, x: str, layer: Conv, kernel: Array, length: int = 0) -> str:
         """``[B, length, C, side, side]`` -> ``[B, length, maps, side', side']``; ``self.side`` becomes the new one."""
-        maps = self.graph.add(
-            "Conv",
-            self.graph.reshape(x, -1, kernel.shape[1], self.side, self.side),
-            self.graph.constant(kernel),
-            kernel_shape=[layer.side_kernel] * 2,
-            strides=[layer.stride] * 2,
-            pads=[layer.pad] * 4,
-        )
-        self.side = (self.side + 2 * layer.pad - layer.side_kernel) // layer.stride + 1
+        pictures = self.graph.reshape(x, -1, kernel.shape[1], self.side, self.side)
+        maps = self._conv_node(pictures, self.graph.constant(kernel), layer)
         return self.graph.reshape(maps, -1, length or self.length, len(kernel), self.side, self.side)
 
-    def _pad_time(self, x: str, before: int, after: int) -> str:
-        """``[B, n, C, s, s]`` with zero frames at the ends."""
-        return self.graph.add("Pad", x, self.graph.ints(0, before, 0, 0, 0, 0, after, 0, 0, 0))
+    def _conv_node(self, pictures: str, kernel: str, layer: Conv) -> str:
+        """The Conv2d itself, after which ``self.side`` is the new one."""
+        self.side = (self.side + 2 * layer.pad - layer.side_kernel) // layer.stride + 1
+        side = layer.side_kernel
+        pads, strides = [layer.pad] * 4, [layer.stride] * 2
+        return self.graph.add("Conv", pictures, kernel, kernel_shape=[side, side], strides=strides, pads=pads)
+
+    def _pad_time(self, x: str, before: int, after: int, fill: str = "") -> str:
+        """``[B, n, C, s, s]`` with frames of zero, or of the constant ``fill``, at the ends."""
+        pads = self.graph.ints(0, before, 0, 0, 0, 0, after, 0, 0, 0)
+        return self.graph.add("Pad", x, pads, *([fill] if fill else []))
 
     def _cut_frames_maps(self, x: str, frames: tuple[int, int], maps: tuple[int, int]) -> str:
         first, end = self.graph.ints(frames[0], maps[0]), self.graph.ints(frames[1], maps[1])
@@ -204,3 +208,9 @@ class FastForm(WindowForm):
 def _taps(kernel: Array) -> Array:
     """``[out, C, 3, k, k]`` -> ``[3 * out, C, k, k]``: the time taps as three groups of maps."""
     return np.concatenate([kernel[:, :, j] for j in range(3)])
+
+
+def side_by_side(kernel: Array) -> Array:
+    """``[out, C, 3, k, k]`` -> ``[out, 3 * C, k, k]``: the time taps as three groups of input channels."""
+    beside: Array = kernel.swapaxes(1, 2).reshape(len(kernel), -1, *kernel.shape[3:])
+    return beside

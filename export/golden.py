@@ -22,7 +22,7 @@ from edge.selftest import SelfTest, selftest_from_npz
 from training.checkpoint import Card, card_path
 from training.model import Mmrphys
 
-__all__ = ["golden_clip", "golden_from_checkpoint", "golden_from_model", "npz_from_golden"]
+__all__ = ["golden_clip", "golden_from_checkpoint", "golden_from_model", "npz_from_golden", "seeded_clip"]
 
 
 def golden_from_checkpoint(checkpoint: Path, card: Card, model: Mmrphys) -> SelfTest:
@@ -51,19 +51,24 @@ def golden_from_model(model: Mmrphys, card: Card) -> SelfTest:
 
 
 def golden_clip(card: Card) -> dict[Channel, npt.NDArray[np.uint8] | npt.NDArray[np.float16]]:
+    """:func:`seeded_clip` for a model of ``card``."""
+    return seeded_clip(card.frames, card.fps, card.size)
+
+
+def seeded_clip(frames: int, fps: float, size: int) -> dict[Channel, npt.NDArray[np.uint8] | npt.NDArray[np.float16]]:
     """A seeded clip for the self-test: ``rgb`` uint8 ``[1, 3, F, S, S]``, ``thermal`` float16 ``[1, 1, F, S, S]``.
 
     A pulse of 72/min and a breath of 15/min over skin-like cells with noise: the outputs are smooth waveforms, and
     every layer sees values of the size it meets in use.
     """
     rng = np.random.default_rng(20250507)
-    t_s = np.arange(card.frames) / card.fps
-    cells = (card.size, card.size)
+    t_s = np.arange(frames) / fps
+    cells = (size, size)
     pulse = np.sin(2.0 * np.pi * 1.2 * t_s)[:, None, None] * rng.uniform(0.5, 1.5, cells)
     breath = np.sin(2.0 * np.pi * 0.25 * t_s)[:, None, None] * rng.uniform(0.0, 1.0, cells)
     skin = np.array([170.0, 125.0, 105.0])[:, None, None, None] * rng.uniform(0.7, 1.0, cells)
-    rgb = skin + np.array([0.6, 1.6, 1.0])[:, None, None, None] * pulse + rng.normal(0.0, 1.0, (3, card.frames, *cells))
-    thermal = 33.5 + rng.normal(0.0, 0.5, cells) + 0.3 * breath + rng.normal(0.0, 0.03, (card.frames, *cells))
+    rgb = skin + np.array([0.6, 1.6, 1.0])[:, None, None, None] * pulse + rng.normal(0.0, 1.0, (3, frames, *cells))
+    thermal = 33.5 + rng.normal(0.0, 0.5, cells) + 0.3 * breath + rng.normal(0.0, 0.03, (frames, *cells))
     return {"rgb": np.rint(rgb).clip(0, 255).astype(np.uint8)[None], "thermal": thermal.astype(np.float16)[None, None]}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,20 @@ class GraphWriter:
         """As :meth:`constant`, of int64."""
         return self.constant(np.array(values, dtype=np.int64))
 
+    def number(self, value: float) -> str:
+        """As :meth:`constant`, one float32 without a shape."""
+        return self.constant(np.array(value, dtype=np.float32))
+
+    def split(self, x: str, parts: int, *, axis: int) -> list[str]:
+        """``x`` in equal parts along ``axis``."""
+        if parts == 1:
+            return [x]
+        names = [f"split_{len(self.nodes)}_{i}" for i in range(parts)]
+        self.nodes.append(
+            helper.make_node("Split", [x], names, name=f"Split_{len(self.nodes)}", axis=axis, num_outputs=parts)
+        )
+        return names
+
     def cut(self, x: str, *, axis: int, first: int, end: int) -> str:
         """``first <= index < end`` along ``axis``."""
         return self.add("Slice", x, self.ints(first), self.ints(end), self.ints(axis))
@@ -77,8 +93,19 @@ class GraphWriter:
         shape: list[str | int | None] = ["B", spec.channels, frames, spec.size, spec.size]
         inputs = [helper.make_tensor_value_info("frames", TensorProto.FLOAT, shape)]
         outputs = [helper.make_tensor_value_info(task, TensorProto.FLOAT, ["B", frames - 1]) for task in spec.tasks]
+        return self.finish(name, inputs, outputs)
+
+    def finish(
+        self,
+        name: str,
+        inputs: list[onnx.ValueInfoProto],
+        outputs: list[onnx.ValueInfoProto],
+        metadata: Mapping[str, str] = MappingProxyType({}),
+    ) -> onnx.ModelProto:
+        """The model of all nodes so far, checked."""
         graph = helper.make_graph(self.nodes, name, inputs, outputs, list(self.constants.values()))
         opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="mmrphys-edge")
+        helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model, full_check=True)
         return model

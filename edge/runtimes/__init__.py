@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from edge.bundle import Graph
 
-__all__ = ["RESERVED", "RUNTIMES", "Runtime"]
+__all__ = ["RUNTIMES", "Runtime"]
 
-RUNTIMES: dict[str, str] = {"onnxrt": "edge.runtimes.onnxrt"}
-RESERVED = ("tensorrt",)
+RUNTIMES: dict[str, str] = {"onnxrt": "edge.runtimes.onnxrt", "tensorrt": "edge.runtimes.tensorrt"}
 
 
 class Runtime(Protocol):

@@ -15,7 +15,7 @@ from edge.runtimes import Runtime
 from edge.selftest import selftest_from_npz
 from edge.vitals import Mode
 
-__all__ = ["OnnxRuntime", "open_runtime", "selftest_from_bundle"]
+__all__ = ["OnnxRuntime", "check_golden", "open_runtime", "selftest_from_bundle"]
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def open_runtime(bundle: Bundle, mode: Mode, precision: str) -> Runtime:
             log.warning("%s; using the CPU", error)
     graph = bundle.graph(mode, "onnxrt", precision)
     runtime = _tested(OnnxRuntime(bundle, graph), graph, frames, expected)
-    log.info("%s: %s", runtime.name, graph.why)
+    log.log(logging.WARNING if graph.entry.refused else logging.INFO, "%s: %s", runtime.name, graph.why)
     return runtime
 
 
@@ -117,15 +117,24 @@ def _tested(
     runtime: OnnxRuntime, graph: Graph, frames: npt.NDArray[np.float32], expected: Mapping[str, npt.NDArray[np.float32]]
 ) -> OnnxRuntime:
     """``runtime`` after it gave the golden waveforms; FaultError when it did not."""
-    waves = runtime.infer(frames)
+    check_golden(runtime.name, graph.entry.tolerance, runtime.infer(frames), expected)
+    return runtime
+
+
+def check_golden(
+    name: str,
+    tolerance: float,
+    waves: Mapping[str, npt.NDArray[np.float32]],
+    expected: Mapping[str, npt.NDArray[np.float32]],
+) -> None:
+    """FaultError when ``waves`` of the runtime ``name`` are further from the golden ones than ``tolerance``."""
     for task, golden in expected.items():
         difference = float(np.abs(waves[task] - golden).max()) / max(float(golden.std()), 1e-12)
-        if not difference <= graph.entry.tolerance:
+        if not difference <= tolerance:
             raise FaultError(
-                f"{runtime.name}: self-test failed, {task} differs by {difference:.2g} of its standard deviation, "
-                f"wanted at most {graph.entry.tolerance:.2g}; use another runtime or precision"
+                f"{name}: self-test failed, {task} differs by {difference:.2g} of its standard deviation, "
+                f"wanted at most {tolerance:.2g}; use another runtime or precision"
             )
-    return runtime
 
 
 def _options() -> onnxruntime.SessionOptions:

@@ -24,7 +24,7 @@ import typer
 from export.graphs import Form, onnx_from_model
 from training.model import Mmrphys, ModelSpec
 
-__all__ = ["Timing", "main", "timings"]
+__all__ = ["FRAMES", "SIZE", "Timing", "main", "session_from_onnx", "timings"]
 
 FRAMES = 181
 SIZE = 9
@@ -32,7 +32,7 @@ WARM_UP = 3
 FORMS: dict[str, Form] = {"window.fp32": "plain", "window.cpu-fp32": "fast"}
 
 
-class Timing(msgspec.Struct, frozen=True):
+class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """CPU milliseconds a window; ``speed`` is the published graph's time over this one's, median over rounds."""
 
     graph: str
@@ -41,10 +41,10 @@ class Timing(msgspec.Struct, frozen=True):
     speed: float | None
 
 
-def timings(graphs: dict[str, bytes], reference: str | None, rounds: int) -> list[Timing]:
+def timings(graphs: dict[str, bytes], reference: str | None, rounds: int, size: int = SIZE) -> list[Timing]:
     """Time each of ``graphs`` on one seeded window, interleaved."""
-    sessions = {name: _session(data) for name, data in graphs.items()}
-    shape = (1, 3, FRAMES, SIZE, SIZE)
+    sessions = {name: session_from_onnx(data) for name, data in graphs.items()}
+    shape = (1, 3, FRAMES, size, size)
     frames = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     times_ms: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(WARM_UP + rounds):
@@ -62,10 +62,13 @@ def timings(graphs: dict[str, bytes], reference: str | None, rounds: int) -> lis
     ]
 
 
-def _session(graph: bytes) -> onnxruntime.InferenceSession:
+def session_from_onnx(graph: bytes, profile: str = "") -> onnxruntime.InferenceSession:
+    """``graph`` on one thread; with ``profile``, the beginning of a file name, what it spends its time on is kept."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 

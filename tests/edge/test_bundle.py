@@ -73,6 +73,19 @@ def test_a_runtime_without_its_own_form_gets_the_other_and_says_so(folder: Path)
     assert "no form for onnxrt" in graph.why
 
 
+def test_a_refused_graph_is_taken_only_when_forced_and_says_so(folder: Path) -> None:
+    def refuse(manifest: dict[str, Any]) -> None:
+        manifest["graphs"][1] |= {"precision": "int8", "refused": "HR shifts by 2.00/min"}
+
+    rewrite_manifest(folder, refuse)
+    bundle = load_bundle(folder)
+    with pytest.raises(BundleError, match=r"not usable: HR shifts by 2.00/min; .* --precision force-int8"):
+        bundle.graph("exact", "onnxrt", "int8")
+    assert "forced, its export refused it: HR shifts" in bundle.graph("exact", "onnxrt", "force-int8").why
+    assert "forced" not in bundle.graph("exact", "onnxrt", "auto").why
+    assert "force" not in bundle.graph("exact", "onnxrt", "force-fp32").why
+
+
 @pytest.mark.parametrize(("mode", "precision"), [("stream", "auto"), ("exact", "int8"), ("exact", "fp16")])
 def test_a_graph_that_is_not_there_is_named(mode: Any, precision: str) -> None:
     with pytest.raises(BundleError, match=r"no (stream/fp32|exact/int8|exact/fp16) graph; it has exact/fp32"):

@@ -96,7 +96,7 @@ kits = st.builds(
     hop_s=st.floats(0.1, 6.0),
     speed=st.sampled_from(["realtime", "max"]),
     runtime=st.sampled_from(["auto", "onnxrt", "tensorrt"]),
-    precision=st.sampled_from(["auto", "fp32", "fp16", "int8"]),
+    precision=st.sampled_from(["auto", "fp32", "fp16", "int8", "force-fp16", "force-int8"]),
     seconds=st.floats(1e-9, 1e9) | st.none(),
     device_id=names,
     zone=names,
@@ -133,8 +133,6 @@ def test_what_is_printed_holds_no_password() -> None:
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:?hr=61"), "different scenes"),
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:"), "different scenes"),
         (Kit(rgb="synthetic:", mode="stream"), "--mode stream is planned and not built yet in this version"),
-        (Kit(rgb="synthetic:", runtime="tensorrt"), "--runtime tensorrt is planned"),
-        (Kit(rgb="synthetic:", precision="int8"), "--precision int8 is planned"),
         (Kit(rgb="synthetic:", rig="rig.json"), "--rig rig.json is planned"),
     ],
 )

@@ -1,0 +1,101 @@
+"""Vital signs as the gate: hops, what is judged, what is refused, and which layers are dropped for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from export.agreement import Agreement, Judge, agreements, refusal
+from export.forms_int8 import LayerRange
+from export.search import greedy, sensitivities
+
+FPS, FRAMES, LENGTH = 30.0, 181, 960
+T_S = np.arange(LENGTH) / FPS
+
+
+def recordings(hr_per_min: float = 72.0, rr_per_min: float = 15.0, noise: float = 0.0) -> np.ndarray:
+    """Clips ``[2, 2, L, 1, 1]`` whose first channel is a pulse and whose second is a breath."""
+    rng = np.random.default_rng(1)
+    waves = np.stack([np.sin(2 * np.pi * rate / 60.0 * T_S) for rate in (hr_per_min, rr_per_min)])
+    waves = waves[None] + noise * rng.normal(size=(2, 2, LENGTH))
+    return waves[..., None, None].astype(np.float32)
+
+
+def see(frames: np.ndarray) -> dict[str, np.ndarray]:
+    """A network that gives what it is shown."""
+    return {"bvp": frames[:, 0, 1:, 0, 0], "rsp": frames[:, 1, 1:, 0, 0]}
+
+
+def faster(factor: float, task: str = "bvp"):
+    """The same, with one wave played faster."""
+
+    def infer(frames: np.ndarray) -> dict[str, np.ndarray]:
+        waves = see(frames)
+        places = np.arange(FRAMES - 1) * factor
+        waves[task] = np.stack([np.interp(places, np.arange(FRAMES - 1), w, period=None) for w in waves[task]])
+        return waves
+
+    return infer
+
+
+def test_a_graph_agrees_with_itself() -> None:
+    hops = Judge(see, recordings(), FRAMES, FPS).hops(see)
+    found = {one.task: one for one in agreements(hops)}
+    assert len(hops) == 2 * 2 * 26
+    assert found["bvp"].judged == 2 * 22  # from 10 s on
+    assert found["rsp"].judged == 2 * 17  # from 15 s on
+    assert (found["bvp"].shift_max, found["bvp"].max_error, found["bvp"].quality_db) == (0.0, 0.0, 0.0)
+    assert found["bvp"].pearson_least == pytest.approx(1.0)
+    rates = [hop.reference_per_min for hop in hops if hop.task == "bvp" and hop.judged]
+    assert np.abs(np.array(rates, float) - 72.0).max() < 1.0
+    assert not refusal(found.values())
+
+
+def test_a_shifted_rate_is_refused_by_name() -> None:
+    judge = Judge(see, recordings(), FRAMES, FPS)
+    found = agreements(judge.hops(faster(0.97)))
+    assert [(one.rate, one.holds) for one in found] == [("HR", False), ("RR", True)]
+    assert refusal(found).startswith("HR shifts by ")
+    assert "in one hop of twenty (limit 0.5)" in refusal(found)
+
+
+def test_a_hop_where_the_reference_shows_no_rate_is_not_judged() -> None:
+    rng = np.random.default_rng(2)
+    judge = Judge(
+        lambda frames: {"bvp": rng.normal(size=(1, FRAMES - 1)).astype(np.float32)}, recordings(), FRAMES, FPS
+    )
+    (found,) = agreements(judge.hops(lambda frames: {"bvp": see(frames)["bvp"]}))
+    assert found.judged < found.hops / 4
+    nothing = Agreement("bvp", "HR", 9, 0, 0, 0, 0, 0, 0, 0, 0, 0.5)
+    assert not nothing.holds
+    assert "could not be judged" in refusal([nothing])
+
+
+def noisy(kept: Mapping[int, LayerRange]):
+    """A graph whose quantised layer 1 plays the pulse faster, 2 adds little noise to it, 3 to the breath, 0 nothing."""
+    amounts = {0: 0.0, 1: 0.0, 2: 0.01, 3: 0.1}
+
+    def infer(frames: np.ndarray) -> dict[str, np.ndarray]:
+        rng, waves = np.random.default_rng(5), faster(0.9)(frames) if 1 in kept else see(frames)
+        for number in kept:
+            task = "rsp" if number == 3 else "bvp"
+            waves[task] = waves[task] + amounts[number] * rng.normal(size=waves[task].shape)
+        return waves
+
+    return infer
+
+
+def test_the_table_has_the_worst_first_and_the_search_drops_what_fails() -> None:
+    ranges = {number: LayerRange(1.0, 1.0) for number in range(4)}
+    clips = recordings()
+    table = sensitivities(noisy, ["a", "b", "c", "d"], ranges, see, [clips[:1, :, :FRAMES]])
+    assert [one.layer for one in table] == ["b", "d", "c", "a"]
+    assert table[0].loss["bvp"] > 0.5 > table[1].loss["rsp"] > 0.0
+    judge = Judge(see, clips, FRAMES, FPS)
+    found = greedy(ranges, table, lambda kept: agreements(judge.hops(noisy(kept))))
+    assert (found.kept, found.dropped) == ((0, 2, 3), (1,))
+    assert all(one.holds for one in found.agreements)
+    nothing = greedy(ranges, table, lambda _: agreements(judge.hops(faster(0.9))))
+    assert (nothing.kept, len(nothing.dropped)) == ((), 4)

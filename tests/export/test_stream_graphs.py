@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from fakes.zoo import clips_for, model_of
+
+from edge.bundle import Bundle, load_bundle
+from edge.cli import main
+from edge.errors import BundleError, FaultError, InputError
+from edge.runtimes.onnxrt_stream import open_stream
+from edge.selftest import STREAM_SELFTEST, SelfTest
+from export.golden import npz_from_golden
+from export.pack import bundle_from_checkpoint, write_bundle
+from export.stream_agreement import Hop, agreement_of
+from export.stream_graphs import streams_from_model
+from training.model import ModelSpec
+
+DEFAULT = Path(__file__).resolve().parents[2] / "training" / "results" / "default"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("stream")
+    for name in ("default.safetensors", "default.json"):
+        shutil.copy(DEFAULT / name, folder)
+    return bundle_from_checkpoint(folder / "default.safetensors", folder / "bundle", stream=True).bundle
+
+
+def test_the_default_model_streams_within_a_hundred_thousandth_and_agrees_with_windows(bundle: Bundle) -> None:
+    card = bundle.manifest.stream
+    assert card is not None
+    assert (card.lags, card.chunk, card.memory) == ({"bvp": 20, "rsp": 21}, (4, 12), 600.0)
+    assert card.look_ahead_s == {"bvp": 0.633, "rsp": 0.667}
+    assert {one.task: one.pearson_median > 0.98 for one in card.agreement} == {"bvp": True, "rsp": True}
+    assert {(entry.file, entry.mode) for entry in bundle.manifest.graphs} >= {
+        ("stream.fp32.onnx", "stream"),
+        ("stream.cpu-fp32.onnx", "stream"),
+    }
+
+
+def test_a_stream_opens_after_its_self_test(bundle: Bundle) -> None:
+    runner = open_stream(bundle)
+    assert runner.name == "onnxrt stream.cpu-fp32 CPU"
+    assert not runner.state.any()
+    waves = runner.step(np.zeros((1, 4, 12, 9, 9), np.float32))
+    assert {task: wave.shape for task, wave in waves.items()} == {"bvp": (12,), "rsp": (12,)}
+
+
+def with_file(bundle: Bundle, name: str, data: bytes | None, out: Path) -> Bundle:
+    """``bundle`` with another content of one file, or without it, and a manifest that fits."""
+    manifest = bundle.manifest
+    files = {held: bundle.files[held] for held in manifest.files if held != name}
+    files |= {name: data} if data is not None else {}
+    about = {
+        field: getattr(manifest, field) for field in ("name", "fps", "frames", "size", "channels", "tasks", "sources")
+    }
+    return write_bundle(about | {"card": manifest.card, "stream": manifest.stream}, list(manifest.graphs), files, out)
+
+
+def test_a_runtime_that_gives_other_samples_is_a_fault(bundle: Bundle, tmp_path: Path) -> None:
+    wave = np.sin(np.arange(180, dtype=np.float32))[None]
+    other = with_file(
+        bundle, STREAM_SELFTEST, npz_from_golden(SelfTest({}, {"bvp": wave, "rsp": wave})), tmp_path / "b"
+    )
+    with pytest.raises(FaultError, match="self-test failed"):
+        open_stream(other)
+
+
+@pytest.mark.parametrize(
+    "data", [None, b"no archive", npz_from_golden(SelfTest({}, {"bvp": np.zeros((1, 9), np.float32)}))]
+)
+def test_a_self_test_that_is_none_is_refused(bundle: Bundle, tmp_path: Path, data: bytes | None) -> None:
+    with pytest.raises(BundleError, match=r"selftest\.stream\.npz: not a self-test"):
+        open_stream(with_file(bundle, STREAM_SELFTEST, data, tmp_path / "b"))
+
+
+def test_a_bundle_without_stream_graphs_says_what_it_has() -> None:
+    with pytest.raises(BundleError, match=r"no stream/fp32 graph; it has exact/fp32"):
+        open_stream(load_bundle(None))
+
+
+def test_the_command_writes_streams_beside_windows(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["export", str(DEFAULT / "default.safetensors"), "--out", str(tmp_path / "b")]
+    assert main([*words, "--mode", "window", "--mode", "stream", "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    streams = [one for one in report["differences"] if one["what"].startswith("stream")]
+    assert len(streams) == 4
+    assert all(one["value"] <= 1e-5 for one in streams)
+
+
+def test_rates_are_compared_where_windows_show_one() -> None:
+    clear, vague = (
+        Hop("bvp", at, r, rate, 60.0, snr) for at, r, rate, snr in ((0, 0.9, 61.0, 3.0), (30, 0.5, 99.0, -3.0))
+    )
+    (found,) = agreement_of([clear, vague])
+    assert msgspec.structs.astuple(found) == ("bvp", 0.7, 0.5, 1.0, 1.0)
+
+
+def test_a_clip_shorter_than_a_chunk_is_no_self_test() -> None:
+
+    spec = ModelSpec(9, "EF", 3, ("bvp",))
+    clip = clips_for(spec, 10)[:1]
+    with pytest.raises(InputError, match="at least 12"):
+        streams_from_model(model_of(spec), 10, 30.0, SelfTest({"rgb": clip}, {}), clip)
