@@ -120,3 +120,14 @@ def test_training_without_torch_names_the_extra(device: dict[str, str]) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "pip install 'mmrphys-edge[train]'" in done.stderr
+
+
+@pytest.mark.parametrize("first", ["edge.runtimes.onnxrt", "training.yardstick.networks", "export.compare"])
+def test_onnx_runtime_keeps_no_device_id_and_sends_nothing(tmp_path: Path, first: str) -> None:
+    """Its telemetry begins with a file in the cache folder, when it is imported."""
+    if not first.startswith("edge"):
+        pytest.importorskip("torch", reason="torch comes with the train extra")
+    environment = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", f"import {first}"], cwd=ROOT, env=environment, check=True, timeout=120)
+    assert [path for path in tmp_path.rglob("*") if "onnxruntime" in str(path)] == []
