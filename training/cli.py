@@ -99,6 +99,10 @@ def evaluate(
         Literal["deployed", "paper"],
         typer.Option(help="deployed: every look of the whole chain. paper: one rate a recording, as papers report it."),
     ] = "deployed",
+    window_s: Annotated[
+        float | None,
+        typer.Option(metavar="S", min=1.0, help="Protocol paper: read windows of S seconds, not whole recordings."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")] = Path("report"),
     beside: Annotated[
         str | None,
@@ -119,6 +123,8 @@ def evaluate(
     """
     if bundle and checkpoint:
         raise UsageError("--bundle and --checkpoint name two models; give one")
+    if window_s is not None and protocol != "paper":
+        raise UsageError("--window-s is of --protocol paper; the deployed chain has windows of its own")
     from training.checkpoint import folder_for_writing  # noqa: PLC0415
     from training.progress import shown_progress  # noqa: PLC0415 - commands import their work when called
     from training.yardstick.beside import beside_from_words  # noqa: PLC0415
@@ -138,7 +144,8 @@ def evaluate(
         typer.echo(note, err=True)
     judge = PROTOCOLS[protocol]
     with shown_progress() as on_progress:
-        done = judge.evaluate(chosen, data, sources, others, tapes, on_progress)
+        own = {} if window_s is None else {"window_s": window_s}
+        done = judge.evaluate(chosen, data, sources, others, tapes, on_progress, **own)
     if done is None:
         typer.echo(f"interrupted; what was played is kept in {tapes}, the same command continues", err=True)
         return INTERRUPTED

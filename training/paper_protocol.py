@@ -24,7 +24,7 @@ from scipy import signal as sps
 __all__ = [
     "BANDS", "ESTIMATORS", "MIN_SAMPLES", "SNR_POWERS", "Estimator", "Measured", "PaperTask", "Reading", "Summary",
     "TaskBands", "band_passed", "fft_rate_per_min", "joined", "macc", "peak_rate_per_min", "read", "snr_db", "summary",
-    "z_scored",
+    "windows_of", "z_scored",
 ]  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
@@ -202,6 +202,15 @@ def _spectrum(wave: Floats, fs: float, *, whole: bool) -> tuple[Floats, Floats]:
     else:
         hz, density = sps.welch(wave, fs, nperseg=count // 2, detrend=False)
     return np.asarray(hz, np.float64), np.asarray(density, np.float64)
+
+
+def windows_of(count: int, fs: float, window_s: float | None) -> list[slice]:
+    """The evaluation windows of ``count`` samples at ``fs`` Hz: all of them, or one after the other of ``window_s``.
+
+    The last one holds what is left over.
+    """
+    length = count if window_s is None else round(window_s * fs)
+    return [slice(start, min(start + length, count)) for start in range(0, max(count, 1), max(length, 1))]
 
 
 def read(

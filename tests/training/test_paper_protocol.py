@@ -23,6 +23,7 @@ from training.paper_protocol import (
     read,
     snr_db,
     summary,
+    windows_of,
     z_scored,
 )
 
@@ -234,3 +235,13 @@ def test_standard_errors_by_hand() -> None:
     assert found.rmse.error == pytest.approx(np.sqrt(np.std([1, 4, 36])) / np.sqrt(3))
     assert found.mape.error == pytest.approx(np.std([1, 2, 6]) / 60 * 100 / np.sqrt(3))
     assert found.snr_mmrphys_db.error == pytest.approx(2.0 * np.std([1, 2, 6]) / np.sqrt(3))
+
+
+@pytest.mark.parametrize(
+    ("count", "window_s", "edges"),
+    [(100, None, [(0, 100)]), (0, None, [(0, 0)]), (0, 1.0, [(0, 0)]), (70, 1.0, [(0, 30), (30, 60), (60, 70)])],
+)
+def test_windows_follow_each_other_and_the_last_holds_the_rest(
+    count: int, window_s: float | None, edges: list[tuple[int, int]]
+) -> None:
+    assert [(window.start, window.stop) for window in windows_of(count, 30.0, window_s)] == edges

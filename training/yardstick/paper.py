@@ -10,7 +10,8 @@ count as any other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby, pairwise
+from functools import partial
+from itertools import groupby, pairwise, product
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,18 @@ from edge.cameras import camera_from_uri
 from edge.cameras.synthetic import SyntheticCamera
 from edge.errors import UsageError
 from edge.metrics import LIMITS_PER_MIN, NARROW_PER_MIN, Agreement, agreement
-from training.paper_protocol import BANDS, ESTIMATORS, Estimator, PaperTask, Reading, Summary, joined, read, summary
+from training.paper_protocol import (
+    BANDS,
+    ESTIMATORS,
+    Estimator,
+    PaperTask,
+    Reading,
+    Summary,
+    joined,
+    read,
+    summary,
+    windows_of,
+)
 from training.yardstick.evaluation import Measurement, facts_of
 from training.yardstick.networks import Choice, Network, opened
 from training.yardstick.sources import MAIN, OnProgress, Plan, Source, rows_of
@@ -35,7 +47,7 @@ RATES: Mapping[PaperTask, str] = {"bvp": "hr", "rsp": "rr"}
 
 
 class PaperRow(msgspec.Struct, frozen=True):
-    """One recording of one method: ``reading`` of ``clips`` clips; None for too few samples to be a window."""
+    """One window of one method: ``reading`` of a recording's ``clips``; None for too few samples to be a window."""
 
     data: str
     recording: str
@@ -65,9 +77,10 @@ class PaperFigure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperEvaluation(Measurement, frozen=True, kw_only=True):
-    """The result of protocol ``paper``."""
+    """The result of protocol ``paper``; with ``window_s`` figures count windows of that length, not recordings."""
 
     protocol: str = "paper"
+    window_s: float | None = None
     figures: list[PaperFigure]
 
 
@@ -78,8 +91,11 @@ def evaluate(
     beside: Mapping[str, Choice],
     tapes: Path,
     on_progress: OnProgress,
+    window_s: float | None = None,
 ) -> tuple[PaperEvaluation, list[PaperRow]] | None:
     """As :func:`training.yardstick.evaluation.evaluate`, with this protocol.
+
+    A window is a whole recording, or lasts ``window_s``.
 
     UsageError for the real clip, and for a model whose frame rate is too low for the protocol's bands.
     """
@@ -93,23 +109,26 @@ def evaluate(
         raise UsageError(f"the model sees {fps:g} fps; protocol paper reads rates up to {highest_hz} Hz and wants more")
     networks = {MAIN: chosen, **beside}
     facts = facts_of(networks, data, sources)
-    rows: list[PaperRow] | None = rows_of(Plan(tuple(sources), networks, tapes), rows_of_tape, on_progress)
-    return None if rows is None else (PaperEvaluation(figures=figures_from_rows(rows), **facts), rows)
+    reading = partial(rows_of_tape, window_s=window_s)
+    rows: list[PaperRow] | None = rows_of(Plan(tuple(sources), networks, tapes), reading, on_progress)
+    if rows is None:
+        return None
+    return PaperEvaluation(window_s=window_s, figures=figures_from_rows(rows), **facts), rows
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-def rows_of_tape(tape: Tape, source: Source, networks: Mapping[str, Choice]) -> list[PaperRow]:
-    """Both rates of every method at one recording, by both estimators."""
+def rows_of_tape(tape: Tape, source: Source, networks: Mapping[str, Choice], window_s: float | None) -> list[PaperRow]:
+    """Both rates of every method at each window of one recording, by both estimators."""
     made: list[PaperRow] = []
     for method, choice in networks.items():
-        network = opened(choice)
+        network, fps = opened(choice), opened(choice).bundle.fps
         clips = clips_of_tape(tape, network.bundle.frames - 1)
         labels = _labels(tape, clips, source)
         for task, wave in _waves(tape, clips, network).items():
-            for estimator in ESTIMATORS:
-                reading = read(wave, labels[task], task, network.bundle.fps, estimator)
+            for window, estimator in product(windows_of(len(wave), fps, window_s), ESTIMATORS):
+                reading = read(wave[window], labels[task][window], task, fps, estimator)
                 made.append(PaperRow(source.data, source.name, RATES[task], estimator, method, len(clips), reading))
     return made
 

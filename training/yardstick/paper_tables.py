@@ -107,7 +107,8 @@ def _in_order(result: PaperEvaluation) -> list[PaperFigure]:
 
 def all_told(result: PaperEvaluation) -> str:
     """The legend, and what was left out of the figures."""
-    return " ".join([LEGEND, *_left_out(result)])
+    windows = "" if result.window_s is None else f"Cut into windows of {result.window_s:g} s, each counted as one."
+    return " ".join(filter(None, [LEGEND, windows, *_left_out(result)]))
 
 
 def _left_out(result: PaperEvaluation) -> Iterator[str]:

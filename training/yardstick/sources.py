@@ -56,12 +56,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 RowsOfTape = Callable[[Tape, Source, Mapping[str, Choice]], list[Any]]
-"""A protocol's reading of one tape with several networks; a function of a module, for it runs in other processes."""
+"""A protocol's reading of one tape with several networks; a function of a module or a partial of one, for it runs
+in other processes."""
 
 
 def rows_of(plan: Plan, read: RowsOfTape, on_progress: OnProgress) -> list[Any] | None:
     """What ``read`` gives for every source, in their order; None when interrupted. Tapes that lack are made first."""
-    with workers(cpu_count(), read.__module__) as pool:
+    with workers(cpu_count(), getattr(read, "func", read).__module__) as pool:
         _make_tapes(pool, plan, on_progress)
         jobs = [(read, _tape_path(plan, source), source, plan.networks) for source in plan.sources]
         if not pool.stopped:

@@ -260,3 +260,15 @@ def test_the_command_prints_the_protocol_asked_for(
     found = msgspec.json.decode(capsys.readouterr().out, type=PaperEvaluation)
     assert found.protocol == "paper"
     assert (tmp_path / "r" / "recordings.csv").is_file()
+
+
+def test_a_recording_may_be_cut_into_windows(tapes: Path) -> None:
+    done = evaluate(Choice("bundle"), "test:moderate", SOURCES, {}, tapes, lambda *_: None, window_s=4.0)
+    assert done is not None
+    result, rows = done
+    clips = next(row.clips for row in rows)
+    windows = [row for row in rows if (row.recording, row.rate, row.estimator) == (rows[0].recording, "hr", "fft")]
+    assert len(windows) == -(-clips * 180 // 120) > 1
+    assert len({row.reading.macc for row in windows if row.reading}) == len(windows)
+    assert of(result, MAIN).recordings == len(rows) // 4
+    assert "windows of 4 s" in text_from_evaluation(result)
