@@ -143,16 +143,25 @@ class EngineCache:
     def clean(self, machine: Machine | None, *, everything: bool) -> list[Path]:
         """Remove what cannot be used here (or ``everything``), and leavings of builds that were killed."""
         gone = sweep(self.folder)
-        doomed = [entry.path for entry in self.entries(machine) if everything or entry.refused]
         if everything:
-            doomed += sorted(self.folder.glob(f"*{TIMING}"))
-        for path in doomed:
-            path.unlink(missing_ok=True)
-        return gone + doomed
+            doomed = [path for suffix in (ENGINE, TIMING) for path in sorted(self.folder.glob(f"*{suffix}"))]
+        else:
+            doomed = [entry.path for entry in self.entries(machine) if entry.refused]
+        return gone + [path for path in doomed if _removed(path)]
 
     def _timing_path(self, machine: Machine) -> Path:
         digest = hashlib.sha256(msgspec.json.encode(machine)).hexdigest()[:16]
         return self.folder / f"{digest}{TIMING}"
+
+
+def _removed(path: Path) -> bool:
+    """Whether ``path`` is gone now; a folder, or what may not be removed, stays."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s stays: %s", path, error.strerror)
+        return False
+    return True
 
 
 def engine_from_graph(
@@ -254,8 +263,11 @@ def _check_origin(seen: _Header, key: bytes, wanted: Fingerprint | None) -> None
 
 
 def _entry(path: Path, key: bytes, machine: Machine | None) -> Entry:
-    size = path.lstat().st_size
     graph, fingerprint = path.name, None
+    try:
+        size = path.lstat().st_size
+    except OSError as error:
+        return Entry(path, 0, graph, None, str(error.strerror))
     try:
         seen = _header(peek(read_file(path)))
         graph, fingerprint = seen.graph, seen.fingerprint

@@ -140,7 +140,7 @@ def sweep(folder: Path) -> list[Path]:
     """Remove the unfinished files of processes that are gone, which a kill or a power cut leaves; gives their names."""
     gone = []
     for path in sorted(folder.glob(f".*{TEMPORARY}")):
-        owner = path.name.removesuffix(TEMPORARY).rpartition(".")[2]
+        owner = path.name.removesuffix(TEMPORARY).rpartition(".")[2].partition("-")[0]
         if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
             path.unlink(missing_ok=True)
             gone.append(path)
@@ -148,7 +148,8 @@ def sweep(folder: Path) -> list[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.getpid()}{TEMPORARY}"
+    """A name of its own: in a container the next process may have the number of the one before."""
+    return path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -43,10 +43,14 @@ def export(
     _check_built("--mode", mode or ["window"], ("window", "stream"), ())
     _check_built("--precision", precision or ["fp32"], PRECISIONS, ())
     if card or source.suffix == ".onnx":
+        if clips or force:
+            raise UsageError("--clips and --force are of precisions, made from a checkpoint only; leave them out")
         if "stream" in (mode or []):
             raise UsageError("--mode stream is made from a checkpoint only; a foreign network stays as it is")
         _export_foreign(source, card, out, precision or [], as_json=as_json)
         return
+    if "stream" in (mode or []) and set(precision or []) - {"fp32"}:
+        typer.echo("stream graphs are fp32 only; the other precisions are of windows", err=True)
     from export.pack import bundle_from_checkpoint  # noqa: PLC0415 - commands import their work when called
 
     chosen = cast("list[Literal['fp32', 'fp16', 'int8']]", precision or [])
@@ -77,7 +81,10 @@ def compare(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write compare.json and waveforms.png there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, every hop.")] = False,
 ) -> None:
-    """Run every graph of a bundle on the same recordings and tell how the vital signs differ."""
+    """Run every window graph of a bundle on the same recordings and tell how the vital signs differ.
+
+    Streams and engines are not compared.
+    """
     from export.comparison import compare_bundle, table_lines, write_comparison  # noqa: PLC0415
 
     found = compare_bundle(bundle, checkpoint, clips, recordings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -10,6 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import msgspec
@@ -65,14 +67,17 @@ class EngineProcess:
         self.stop()
         own, other = socket.socketpair()
         limit = struct.pack("ll", max(int(self._limits.answer_s), 1), 0)
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)  # a process that is stopped does not stop the run
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):  # a process that is stopped does not stop the run
+            own.setsockopt(socket.SOL_SOCKET, option, limit)
         with other, _memory_file(self._graph.data) as graph:
             descriptors = (other.fileno(), graph.fileno())
             command = [sys.executable, "-m", "edge.runtimes.engine_worker", *map(str, descriptors), self._open_session]
-            environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+            places = [str(Path(path).resolve()) for path in sys.path if path]
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                command, pass_fds=descriptors, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
-            )
+                command, pass_fds=descriptors, stdin=subprocess.DEVNULL, env=environment, start_new_session=True,
+                cwd="/",  # the interpreter looks for modules where it is started: not where files of others may lie
+            )  # fmt: skip
         self._link = Connection(own.detach())
         self._heard_s = time.monotonic()
         self._tell(self._setup)
@@ -124,7 +129,10 @@ class EngineProcess:
                 self._process.wait(1.0)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait()
+                with contextlib.suppress(
+                    subprocess.TimeoutExpired
+                ):  # one that hangs in its driver cannot be waited for
+                    self._process.wait(1.0)
             self._process = None
 
     def _open_link(self) -> Connection:

@@ -20,7 +20,19 @@ from edge.bundle import Graph
 from edge.engine_build import Progress
 from edge.errors import BundleError, FaultError, MissingExtraError
 
-DIES, FAILS, HANGS, NOT_FINITE, SHORT = 1e6, 2e6, 3e6, 4e6, 5e6
+DIES, FAILS, HANGS, NOT_FINITE, SHORT, STALLS = 1e6, 2e6, 3e6, 4e6, 5e6, 6e6
+
+
+class Stalling(dict[str, Any]):
+    """Waves whose length is told at once and whose values do not come."""
+
+    asked = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked += 1
+        if self.asked > 1:
+            time.sleep(60.0)
+        return super().__getitem__(name)
 
 
 class CrashingEngine:
@@ -44,6 +56,8 @@ class CrashingEngine:
             return {name: wave * np.float32(np.nan) for name, wave in waves.items()}
         if what == SHORT:
             return {name: wave[:, :-1] for name, wave in waves.items()}
+        if what == STALLS:
+            return Stalling(waves)
         return {name: wave + np.float32(self._error) for name, wave in waves.items()}
 
 

@@ -80,6 +80,7 @@ def test_it_answers_what_the_graph_gives(start: Start, bundle: Bundle, capfd: py
         (crashing_engine.DIES, "ended by signal 11"),
         (crashing_engine.FAILS, r"CUDA_ERROR_ILLEGAL_ADDRESS \(700\)"),
         (crashing_engine.HANGS, "no answer for 1 s"),
+        (crashing_engine.STALLS, "it ended"),
     ],
 )
 def test_a_lost_process_is_known_and_a_new_one_takes_its_place(
@@ -109,6 +110,16 @@ def test_a_process_that_is_stopped_does_not_stop_the_run(start: Start, bundle: B
     with pytest.raises(EngineLostError, match=r"takes no frames|no answer"):
         process.infer(clip(bundle))
     assert time.monotonic() - began < 20.0
+
+
+def test_modules_that_lie_where_it_is_started_are_not_its_own(
+    start: Start, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('a stranger')")
+    monkeypatch.chdir(tmp_path)
+    process = start()
+    assert process.poll(60.0)
+    assert np.isfinite(process.infer(clip(bundle))["bvp"]).all()
 
 
 @pytest.mark.parametrize(
