@@ -170,3 +170,27 @@ def test_a_thousand_damaged_networks_end_in_one_line_or_a_bundle_that_loads(tmp_
     assert not [says for says in refused if "\n" in says]
     assert load_bundle(tmp_path / "bundle").tasks == ("bvp",)
     assert onnxruntime.InferenceSession(load_bundle(tmp_path / "bundle").files["window.fp32.onnx"])
+
+
+@pytest.mark.parametrize(
+    ("node", "says"),
+    [
+        (("RandomNormalLike", ["wave"]), "other values for the same clip"),
+        (("CumSum", ["wave", "zero"]), "mixes the clips of a batch"),
+    ],
+)
+def test_a_network_that_is_no_function_of_one_clip_is_refused(
+    tmp_path: Path, node: tuple[str, list[str]], says: str
+) -> None:
+    weights = np.random.default_rng(1).uniform(-1, 1, (3, 1, S, S))
+    path = network(tmp_path / "net.onnx", ["n", 3, T, S, S], weights)
+    model = onnx.load(path)
+    operator, inputs = node
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.int64), "zero"))
+    extra = {"reverse": 1} if operator == "CumSum" else {}
+    model.graph.node.append(helper.make_node(operator, inputs, ["other"], **extra))
+    model.graph.output[0].name = "other"
+    path.write_bytes(model.SerializeToString())
+    toml = card(tmp_path / "card.toml", tasks='{ bvp = "other" }')
+    with pytest.raises(InputError, match=says):
+        bundle_from_foreign(path, toml, tmp_path / "bundle")
