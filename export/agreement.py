@@ -19,10 +19,15 @@ from edge.signals.overlap import OverlapAdd
 from edge.signals.rates import Reading, read_rate
 from edge.vitals import HR_BAND, RR_BAND, Band
 
-__all__ = ["LIMITS_PER_MIN", "Agreement", "Hop", "Infer", "Judge", "agreements", "hops_apart", "refusal", "windows_of"]
+__all__ = [
+    "LIMITS_PER_MIN", "MIN_JUDGED", "Agreement", "Hop", "Infer", "Judge", "agreements", "hops_apart", "refusal",
+    "windows_of",
+]  # fmt: skip
 
 LIMITS_PER_MIN = {"bvp": 0.5, "rsp": 0.5}
 """A precision is usable when no more than one judged hop in twenty shifts the rate of a task by more."""
+MIN_JUDGED = 5
+"""In fewer hops a share of one in twenty says nothing."""
 MIN_SNR_DB = 0.0
 HOP_S = 1.0
 _RATES: dict[str, tuple[str, Band, tuple[float, float]]] = {
@@ -72,8 +77,8 @@ class Agreement(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether the rate may be trusted as the reference's; false when nothing could be judged."""
-        return self.judged > 0 and self.shift_p95 <= self.limit
+        """Whether the rate may be trusted as the reference's; false when fewer than ``MIN_JUDGED`` hops could tell."""
+        return self.judged >= MIN_JUDGED and self.shift_p95 <= self.limit
 
 
 class Judge:
@@ -167,8 +172,9 @@ def refusal(found: Iterable[Agreement]) -> str:
     """Why a graph with these agreements is not usable, in one line; empty when it is."""
     says = [
         f"{one.rate} shifts by {one.shift_p95:.2f}/min in one hop of twenty (limit {one.limit})"
-        if one.judged
-        else f"{one.rate} could not be judged: the reference shows no rate in {one.hops} hops"
+        if one.judged >= MIN_JUDGED
+        else f"{one.rate} could not be judged: the reference shows a rate in {one.judged} of {one.hops} hops, wanted "
+        f"{MIN_JUDGED}"
         for one in found
         if not one.holds
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from export.agreement import Agreement, Judge, agreements, refusal
+from export.agreement import MIN_JUDGED, Agreement, Judge, agreements, refusal
 from export.forms_int8 import LayerRange
 from export.search import greedy, sensitivities
 
@@ -68,9 +68,11 @@ def test_a_hop_where_the_reference_shows_no_rate_is_not_judged() -> None:
     )
     (found,) = agreements(judge.hops(lambda frames: {"bvp": see(frames)["bvp"]}))
     assert found.judged < found.hops / 4
-    nothing = Agreement("bvp", "HR", 9, 0, 0, 0, 0, 0, 0, 0, 0, 0.5)
-    assert not nothing.holds
-    assert "could not be judged" in refusal([nothing])
+    for judged in (0, MIN_JUDGED - 1):
+        too_few = Agreement("bvp", "HR", 9, judged, 0, 0, 0, 0, 0, 0, 0, 0.5)
+        assert not too_few.holds
+        assert f"could not be judged: the reference shows a rate in {judged} of 9 hops" in refusal([too_few])
+    assert Agreement("bvp", "HR", 9, MIN_JUDGED, 0, 0, 0, 0, 0, 0, 0, 0.5).holds
 
 
 def noisy(kept: Mapping[int, LayerRange]):
