@@ -26,7 +26,13 @@ __all__ = [
     "MissingExtraError",
     "MmrphysError",
     "UsageError",
+    "first_line",
 ]
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what ``error`` says, or its kind where it says nothing."""
+    return str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__
 
 
 class MmrphysError(Exception):

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import MAX_FILE_BYTES, Channel
+from edge.errors import first_line
 
 __all__ = [
     "STREAM_CHUNK",
@@ -88,7 +89,7 @@ def _unpack(data: bytes, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, npt
             _check_directory(archive, wanted)
             return {name: _array(_unpacked(archive, name), name, shape) for name, shape in wanted.items()}
     except _MALFORMED as error:
-        raise ValueError(str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__) from error
+        raise ValueError(first_line(error)) from error
 
 
 def _check_directory(archive: zipfile.ZipFile, wanted: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import Channel
-from edge.errors import InputError
+from edge.errors import InputError, first_line
 from training.datasets.synthetic import recording_from_scene
 from training.recipe import preset_from_toml
 
@@ -68,7 +68,7 @@ def clips_from_npz(path: Path, geometry: Geometry) -> Clips:
             fps = float(held["fps"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         wanted = ", ".join((*geometry.channels, "fps"))
-        raise InputError(f"{path}: not a clip set ({_first_line(error)}); wanted an .npz with {wanted}") from error
+        raise InputError(f"{path}: not a clip set ({first_line(error)}); wanted an .npz with {wanted}") from error
     if abs(fps - geometry.fps) > 1e-3 * geometry.fps:
         raise InputError(f"{path}: {fps:g} frames a second, the model wants {geometry.fps:g}; resample the clips")
     shape = next(iter(parts.values())).shape
@@ -95,7 +95,3 @@ def npz_from_clips(path: Path, clips: Clips, geometry: Geometry) -> None:
     ends = np.cumsum([3 if channel == "rgb" else 1 for channel in geometry.channels])[:-1]
     parts = dict(zip(geometry.channels, np.split(clips.frames, ends, axis=1), strict=True))
     np.savez_compressed(path, allow_pickle=False, fps=np.float64(geometry.fps), **parts)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__

@@ -17,13 +17,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, version_converter
 
-from edge.bundle import MAX_FILE_BYTES, SELFTEST, Bundle, GraphEntry
-from edge.errors import InputError
+from edge.bundle import SELFTEST, Bundle, GraphEntry
+from edge.errors import InputError, first_line
 from edge.graph_bytes import graph_facts
 from edge.selftest import SelfTest
 from export.compare import infer_from_onnx
 from export.foreign_card import ForeignCard, foreign_card_from_toml
-from export.golden import npz_from_golden, seeded_clip
+from export.golden import bytes_from_file, npz_from_golden, seeded_clip
 from export.graph_writer import IR_VERSION, OPSET, GraphWriter
 from export.pack import check_replaceable, license_text, write_bundle
 from export.window_graphs import SELFTEST_TOLERANCE
@@ -48,7 +48,7 @@ def bundle_from_foreign(network: Path, card_file: Path, out: Path) -> Bundle:
     """
     check_replaceable(out)
     card = foreign_card_from_toml(card_file)
-    data = _bytes_of(network)
+    data = bytes_from_file(network, absent="name an ONNX file", large="a bundle takes no larger graph")
     window = window_graph_from_foreign(_loaded(network, data), card, network)
     graph = window.SerializeToString()
     free = bool(window.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
@@ -92,7 +92,7 @@ def window_graph_from_foreign(network: onnx.ModelProto, card: ForeignCard, name:
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # onnx raises several kinds, some of them bare C++ errors
-        raise InputError(f"{name}: does not fit its card ({_first_line(error)})") from error
+        raise InputError(f"{name}: does not fit its card ({first_line(error)})") from error
     return model
 
 
@@ -154,17 +154,6 @@ def _number(graph: GraphWriter, value: float) -> str:
 # ----------------------------------------------------------------------------------------------------------- checking
 
 
-def _bytes_of(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; name an ONNX file") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{path}: more than {MAX_FILE_BYTES} bytes; a bundle takes no larger graph")
-    return data
-
-
 def _loaded(path: Path, data: bytes) -> onnx.ModelProto:
     """The network at opset 18 or later; InputError for anything that a bundle cannot hold."""
     try:
@@ -176,7 +165,7 @@ def _loaded(path: Path, data: bytes) -> onnx.ModelProto:
             if network.opset_import[0].version < OPSET:
                 network = version_converter.convert_version(network, OPSET)
     except Exception as error:  # protobuf, onnx and its C++ raise kinds of their own
-        raise InputError(f"{path}: not an ONNX network that can be used ({_first_line(error)})") from error
+        raise InputError(f"{path}: not an ONNX network that can be used ({first_line(error)})") from error
     if external:
         raise InputError(f"{path}: keeps weights in another file; export it with all data inside")
     if domains or network.functions:
@@ -235,7 +224,7 @@ def _golden(graph: bytes, card: ForeignCard, name: Path, *, free: bool) -> SelfT
     except InputError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no base class below Exception
-        raise InputError(f"{name}: does not run as its card says ({_first_line(error)})") from error
+        raise InputError(f"{name}: does not run as its card says ({first_line(error)})") from error
     if not _same(waves, again):
         raise InputError(f"{name}: gives other values for the same clip each time; take out what draws at random")
     if not _same(waves, {task: wave[:1] for task, wave in beside.items()}):
@@ -244,7 +233,3 @@ def _golden(graph: bytes, card: ForeignCard, name: Path, *, free: bool) -> SelfT
         if wave.shape != (1, card.frames) or not np.isfinite(wave).all():
             raise InputError(f"{name}: {task} of shape {list(wave.shape)}, wanted finite numbers [1, {card.frames}]")
     return SelfTest(golden.clip, dict(waves))
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from export.graph_writer import Array, GraphWriter
+from export.graph_writer import Array, GraphWriter, conv3d, repeat_time
 from training.model import Block, Conv, Dropout, Layer, Upsample
 
 __all__ = ["FastForm", "PlainForm", "WeightedLayer", "WindowForm", "side_by_side"]
@@ -83,21 +83,11 @@ class PlainForm(WindowForm):
 
     def conv(self, x: str, layer: Conv, kernel: Array) -> str:
         """One Conv3d."""
-        return self.graph.add(
-            "Conv",
-            x,
-            self.graph.constant(kernel),
-            kernel_shape=list(kernel.shape[2:]),
-            strides=[layer.time_stride, layer.stride, layer.stride],
-            pads=[layer.time_dilation, layer.pad, layer.pad] * 2,
-            dilations=[layer.time_dilation, 1, 1],
-        )
+        return conv3d(self.graph, x, layer, kernel, time_pad=layer.time_dilation)
 
     def repeat(self, x: str, times: int) -> str:
         """A nearest-neighbour Resize."""
-        scales = self.graph.constant(np.array([1, 1, times, 1, 1], dtype=np.float32))
-        nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return self.graph.add("Resize", x, "", scales, **nearest)
+        return repeat_time(self.graph, x, times)
 
     def norm(self, x: str, channels: int) -> str:
         """One node."""

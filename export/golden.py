@@ -22,7 +22,9 @@ from edge.selftest import SelfTest, selftest_from_npz
 from training.checkpoint import Card, card_path
 from training.model import Mmrphys
 
-__all__ = ["golden_clip", "golden_from_checkpoint", "golden_from_model", "npz_from_golden", "seeded_clip"]
+__all__ = [
+    "bytes_from_file", "golden_clip", "golden_from_checkpoint", "golden_from_model", "npz_from_golden", "seeded_clip",
+]  # fmt: skip
 
 
 def golden_from_checkpoint(checkpoint: Path, card: Card, model: Mmrphys) -> SelfTest:
@@ -32,7 +34,7 @@ def golden_from_checkpoint(checkpoint: Path, card: Card, model: Mmrphys) -> Self
     if Path(card.golden).name != card.golden:
         raise InputError(f"{card_path(checkpoint)}: golden is {card.golden!r}, wanted the name of a file beside it")
     place = checkpoint.with_name(card.golden)
-    data = _bytes_of(place)
+    data = bytes_from_file(place, absent="the card names it as its golden pair", large="import the checkpoint anew")
     if hashlib.sha256(data).hexdigest() != card.golden_sha256:
         raise InputError(f"{place}: its hash differs from the card's; take both files from the same import")
     try:
@@ -83,12 +85,13 @@ def npz_from_golden(golden: SelfTest) -> bytes:
     return buffer.getvalue()
 
 
-def _bytes_of(place: Path) -> bytes:
+def bytes_from_file(path: Path, *, absent: str, large: str) -> bytes:
+    """The bytes of a file that may stand in a bundle; InputError, ending with a remedy, when it is absent or larger."""
     try:
-        with place.open("rb") as file:
+        with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{place}: {error.strerror}; the card names it as its golden pair") from error
+        raise InputError(f"{path}: {error.strerror}; {absent}") from error
     if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{place}: more than {MAX_FILE_BYTES} bytes; import the checkpoint anew")
+        raise InputError(f"{path}: more than {MAX_FILE_BYTES} bytes; {large}")
     return data

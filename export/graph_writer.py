@@ -12,9 +12,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from training.attention import NORM_EPS
-from training.model import ModelSpec
+from training.model import Conv, ModelSpec
 
-__all__ = ["IR_VERSION", "OPSET", "Array", "GraphWriter"]
+__all__ = ["IR_VERSION", "OPSET", "Array", "GraphWriter", "conv3d", "repeat_time"]
 
 OPSET = 18
 IR_VERSION = 10
@@ -109,3 +109,23 @@ class GraphWriter:
         helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def conv3d(graph: GraphWriter, x: str, layer: Conv, kernel: Array, *, time_pad: int) -> str:
+    """One Conv3d on ``[B, C, T, S, S]``, with ``time_pad`` zero frames at each end."""
+    return graph.add(
+        "Conv",
+        x,
+        graph.constant(kernel),
+        kernel_shape=list(kernel.shape[2:]),
+        strides=[layer.time_stride, layer.stride, layer.stride],
+        pads=[time_pad, layer.pad, layer.pad] * 2,
+        dilations=[layer.time_dilation, 1, 1],
+    )
+
+
+def repeat_time(graph: GraphWriter, x: str, times: int) -> str:
+    """Every frame of ``[B, C, T, S, S]`` ``times`` times, by a nearest-neighbour Resize."""
+    scales = graph.constant(np.array([1, 1, times, 1, 1], dtype=np.float32))
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return graph.add("Resize", x, "", scales, **nearest)

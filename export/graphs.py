@@ -41,8 +41,7 @@ def onnx_from_model(
     quantised, by their number in the graph, with their ranges. ValueError when T = F - 1 does not fit the time strides.
     """
     spec = model.spec
-    if "rsp" in spec.tasks and (frames - 1) % 4:
-        raise ValueError(f"F - 1 is a multiple of 4 when RSP is on; seen F = {frames}")
+    spec.check_frames(frames)
     forms = dict.fromkeys(spec.tasks, form) if isinstance(form, str) else {task: form[task] for task in spec.tasks}
     graph = GraphWriter()
     normed = _normed_difference(graph, "frames", frames, spec)

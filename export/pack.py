@@ -121,7 +121,7 @@ def _judged(workshop: Workshop, precisions: Collection[Precision], *, force: boo
 
 
 def _check_frames(checkpoint: Path, card: Card) -> None:
-    if card.frames < 2 or ("rsp" in card.tasks and (card.frames - 1) % 4):
+    if not card.spec.takes(card.frames):
         wanted = "one more than a multiple of 4, for RSP" if "rsp" in card.tasks else "at least 2"
         raise InputError(f"{card_path(checkpoint)}: windows of {card.frames} frames, wanted {wanted}; mend the card")
 

@@ -132,7 +132,7 @@ def _length_and_rate(path: Path, spec: ModelSpec, answers: Answers, notes: list[
         notes.append(f"frames {frames}: from the name")
     if answers.fps is None:
         notes.append(f"fps {fps:g}: of the data set in the name")
-    if not 9 <= frames <= MAX_FRAMES or ("rsp" in spec.tasks and (frames - 1) % 4):
+    if not 9 <= frames <= MAX_FRAMES or not spec.takes(frames):
         raise UsageError(f"--frames {frames}: want 9 to {MAX_FRAMES}, and a multiple of 4 plus 1 when RSP is on")
     return frames, fps
 

@@ -233,9 +233,13 @@ class ModelSpec:
         if self.geometry != "current" and (self.fusion != "EF" or self.reach != "short"):
             raise ValueError(f"geometry {self.geometry!r} has fusion 'EF' and reach 'short' only")
 
+    def takes(self, frames: int) -> bool:
+        """Whether a clip of ``frames`` (F) fits the strides in time."""
+        return frames >= 2 and not ("rsp" in self.tasks and (frames - 1) % 4)
+
     def check_frames(self, frames: int) -> None:
         """ValueError when a clip of ``frames`` (F) does not fit the strides in time."""
-        if frames < 2 or ("rsp" in self.tasks and (frames - 1) % 4):
+        if not self.takes(frames):
             raise ValueError(f"F - 1 is above 0, and a multiple of 4 when RSP is on; seen F = {frames}; cut the clip")
 
     def branch(self, task: str) -> Branch:

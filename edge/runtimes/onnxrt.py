@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from edge.bundle import SELFTEST, Bundle, Graph
-from edge.errors import BundleError, FaultError, UsageError
+from edge.errors import BundleError, FaultError, UsageError, first_line
 from edge.runtimes import Runtime
 from edge.selftest import selftest_from_npz
 from edge.vitals import Mode
@@ -34,7 +34,7 @@ class OnnxRuntime:
         try:
             self._session = onnxruntime.InferenceSession(graph.data, _options(), providers=[provider])
         except Exception as error:  # its exceptions share no base class below Exception
-            raise FaultError(f"{self.name}: ONNX Runtime cannot load the graph ({_first_line(error)})") from error
+            raise FaultError(f"{self.name}: ONNX Runtime cannot load the graph ({first_line(error)})") from error
         if self._session.get_providers()[0] != provider:  # it falls back without an error
             raise FaultError(f"{self.name}: ONNX Runtime cannot use {provider} on this machine")
         self._check_signature()
@@ -53,7 +53,7 @@ class OnnxRuntime:
         try:
             outputs = self._session.run(list(self._tasks), {"frames": frames})
         except Exception as error:  # its exceptions share no base class below Exception
-            raise FaultError(f"{self.name}: inference failed ({_first_line(error)})") from error
+            raise FaultError(f"{self.name}: inference failed ({first_line(error)})") from error
         waves: Waves = dict(zip(self._tasks, outputs, strict=True))
         for task, wave in waves.items():
             if wave.shape != (len(frames), self._samples) or not np.isfinite(wave).all():
@@ -145,7 +145,3 @@ def _options() -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return options
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from edge.bundle import Bundle
-from edge.errors import BundleError, FaultError
+from edge.errors import BundleError, FaultError, first_line
 from edge.runtimes.onnxrt import check_golden, selftest_from_bundle
 from edge.selftest import STREAM_CHUNK, STREAM_SELFTEST, stream_waves_from_npz
 from edge.stream_graph import STATE_IN, STATE_OUT, StreamFacts
@@ -33,7 +33,7 @@ class StreamRunner:
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base class below Exception
-            raise FaultError(f"{name}: ONNX Runtime cannot load the graph ({_first_line(error)})") from error
+            raise FaultError(f"{name}: ONNX Runtime cannot load the graph ({first_line(error)})") from error
         self._read_signature()
         self.reset()
 
@@ -52,7 +52,7 @@ class StreamRunner:
         try:
             *waves, state = self._session.run([*self.tasks, STATE_OUT], feed)
         except Exception as error:  # likewise
-            raise FaultError(f"{self.name}: inference failed ({_first_line(error)})") from error
+            raise FaultError(f"{self.name}: inference failed ({first_line(error)})") from error
         if not all(np.isfinite(values).all() for values in (*waves, state)):
             raise FaultError(f"{self.name}: a number is not finite; look at the frames, or begin the stream anew")
         self.state = state
@@ -117,7 +117,3 @@ def open_stream(bundle: Bundle, precision: str = "auto") -> StreamRunner:
     check_golden(runner.name, graph.entry.tolerance, waves, {task: wave[0] for task, wave in golden.items()})
     runner.reset()
     return runner
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__
