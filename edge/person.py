@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from edge.bundle import Bundle, Channel, Task
 from edge.clips.grid import Mark, ModelFrame
 from edge.clips.ring import FrameRing
 from edge.errors import BundleError
-from edge.runtimes import Runtime
+from edge.frames import Clip
 from edge.signals.evidence import Evidence, breath_evidence, pulse_evidence
 from edge.signals.overlap import OverlapAdd
 from edge.signals.references import CELLS, face_warmth_degc
@@ -62,8 +63,11 @@ class Subject(Protocol):
     def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> None:
         """The next model frame, and where the face stands."""
 
-    def infer(self, runtime: Runtime) -> bool:
-        """A run of the model is due; tells whether there was one."""
+    def clip(self) -> Clip | None:
+        """A run of the model is due: the window to run it over; None when there is no whole, new, sound one."""
+
+    def accept(self, outputs: Mapping[Task, npt.NDArray[np.float32]]) -> None:
+        """Waveforms ``[T]`` that the model gave for the clip of the last call of :meth:`clip`."""
 
     def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
         """A look is due, under these situations."""
@@ -134,24 +138,25 @@ class Person:
         self._newest_ns = frame.t_ns
         self._frames += 1
 
-    def infer(self, runtime: Runtime) -> bool:
-        """Run the model over the newest window and gather evidence; tells whether there was a whole, new, sound window.
+    def clip(self) -> Clip | None:
+        """The newest window, to run the model over; None when there is no whole, new, sound one.
 
         A window that bridges too much is refused, and the waveforms begin anew after it.
         """
         if not self._window.full or self._frames == self._asked:
-            return False
+            return None
         self._asked = self._frames
         if self._window.share(Mark.RGB_BRIDGED) > _MAX_BRIDGED:
             self._forget_waves()
-            return False
-        clip = self._window.clip(self._bundle.fps)
-        outputs = runtime.infer(clip.data[None])
+            return None
+        return self._window.clip(self._bundle.fps)
+
+    def accept(self, outputs: Mapping[Task, npt.NDArray[np.float32]]) -> None:
+        """Add the waveforms ``[T]`` that the model gave for the newest clip, and gather evidence."""
         for task, wave in self._waves.items():
-            wave.add(self._frames - self._bundle.frames, outputs[task][0])
+            wave.add(self._frames - self._bundle.frames, outputs[task])
         self._seen_ns = self._newest_ns
         self._evidence = self._pulse(), self._breath()
-        return True
 
     def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
         """HR, RR and new waveform at ``tick_ns`` under situations that may forbid values."""

@@ -240,13 +240,20 @@ class Pipeline:
                 return
 
     def _infer(self) -> None:
+        clip = self._person.clip()
+        if clip is None:
+            self._faults = 0
+            return
         try:
-            self._windows += self._person.infer(self._runtime)
+            outputs = self._runtime.infer(clip.data[None])
             self._faults = 0
         except FaultError:
             self._faults += 1
             if self._faults >= _MAX_FAULTS:
                 raise
+            return
+        self._windows += 1
+        self._person.accept({task: outputs[task][0] for task in self._bundle.tasks})
 
     def _look(self, t_ns: int) -> Iterator[Output]:
         self._last_look_ns = t_ns

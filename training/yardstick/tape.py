@@ -12,7 +12,7 @@ import hashlib
 import heapq
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -24,12 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 import edge
-from edge.bundle import Bundle
+from edge.bundle import Bundle, Task
 from edge.cameras import Camera
 from edge.clips.grid import Mark, ModelFrame
 from edge.errors import InputError
 from edge.faces.track import Tracker
-from edge.frames import Frame, FrameKind
+from edge.frames import Clip, Frame, FrameKind
 from edge.person import Look, Person
 from edge.pipeline import Options, Pipeline
 from edge.runtimes import Runtime
@@ -91,10 +91,14 @@ class Recorder:
         self._frames.append(frame)
         self._moves.append(displacement)
 
-    def infer(self, _runtime: Runtime) -> bool:
+    def clip(self) -> Clip | None:
         """Write down that a run of the model was due."""
         self._events.append(("infer", 0, None, None))
-        return True
+        return None
+
+    def accept(self, _outputs: Mapping[Task, npt.NDArray[np.float32]]) -> None:
+        """Not called: no clip was given."""
+        raise AssertionError("a recorder gives no clip")
 
     def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
         """Write down that a look was due; what it would show is not known yet."""
@@ -183,7 +187,10 @@ def replay(tape: Tape, bundle: Bundle, runtime: Runtime) -> Iterator[tuple[int, 
         if what == "take":
             person.take(tape.frame(number), tape.moves[number])
         elif what == "infer":
-            person.infer(runtime)
+            clip = person.clip()
+            if clip is not None:
+                waves = runtime.infer(clip.data[None])
+                person.accept({task: waves[task][0] for task in bundle.tasks})
         elif what == "forget":
             person.forget()
         else:
