@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.broker import Listener, Mosquitto, has_mosquitto
+from fakes.door import Door
 from hypothesis import settings
 
 settings.register_profile("mmrphys", deadline=None)  # speed is printed by benchmarks, never asserted
@@ -42,6 +43,14 @@ def make_broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
 @pytest.fixture
 def broker(make_broker: Callable[..., Mosquitto]) -> Mosquitto:
     return make_broker().start()
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    """A shut door, for a client that must not come in before a subscriber did."""
+    made = Door()
+    yield made
+    made.shut()
 
 
 @pytest.fixture

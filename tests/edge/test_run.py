@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from fakes.broker import Listener, Mosquitto, until
+from fakes.door import Door
 from fakes.video_files import write_video
 
 from edge.bundle import default_bundle_dir
@@ -392,15 +393,15 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals) 
 
 
 def test_a_run_without_a_broker_starts_and_delivers_when_one_comes(
-    make_broker: Callable[..., Mosquitto], listen: Callable[..., Listener], tmp_path: Path
+    broker: Mosquitto, door: Door, listen: Callable[..., Listener], tmp_path: Path
 ) -> None:
-    broker, out = make_broker(), tmp_path / "out.jsonl"
+    ears, out = listen(broker.port), tmp_path / "out.jsonl"
     process = start(
         "--rgb", f"synthetic:?seconds=7&{SMALL}", "--thermal", "none", "--device-id", "kit-7",
-        "--sink", f"mqtt://127.0.0.1:{broker.port}/ward", "--sink", f"jsonl:{out}",
+        "--sink", f"mqtt://127.0.0.1:{door.port}/ward", "--sink", f"jsonl:{out}",
     )  # fmt: skip
     until(lambda: out.exists() and out.read_text().count('"numerics"') >= 2, "two records without a broker")
-    ears = listen(broker.start().port)
+    door.open(broker.port)
     assert process.wait(60) == 0
     until(lambda: [one.payload for one in ears.on("/status")][-1:] == ["offline"], "the end")
     sent = [record["seq"] for record in numerics(json.loads(line) for line in out.read_text().splitlines())]

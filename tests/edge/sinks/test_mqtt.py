@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fakes.broker import Mosquitto, until
+from fakes.door import Door
 from jsonschema import Draft202012Validator
 
 from edge.errors import UsageError
@@ -40,8 +41,8 @@ def connect() -> Iterator[Callable[..., MqttSink]]:
         sink.close()
 
 
-def at(broker: Mosquitto) -> str:
-    return f"mqtt://127.0.0.1:{broker.port}/ward"
+def at(server: Mosquitto | Door) -> str:
+    return f"mqtt://127.0.0.1:{server.port}/ward"
 
 
 def meta(factory: RecordFactory):
@@ -114,16 +115,15 @@ def test_the_last_will_speaks_for_a_killed_process(broker, listen):
     )
 
 
-def test_it_starts_without_a_broker_and_delivers_when_one_comes(make_broker, listen, connect, factory, vitals, caplog):
+def test_it_starts_without_a_broker_and_delivers_when_one_comes(broker, door, listen, connect, factory, vitals, caplog):
     caplog.set_level(logging.INFO, "edge.sinks")
-    broker = make_broker()
-    sink = connect(at(broker))
+    ears = listen(broker.port)
+    sink = connect(at(door))
     old = RecordFactory("kit-7", factory.boot, mono_clock=lambda: time.monotonic_ns() - 11 * 10**9)
     sink.write(old.numerics(vitals), 0)
     sink.write(old.wave("pleth", [0.5], fs=30.0, t0_ns=0, zone="main", person=0, source="rgb"), 0)
     until(lambda: "refused" in caplog.text, "the warning")
-    broker.start()
-    ears = listen(broker.port)
+    door.open(broker.port)
     until(lambda: ears.on("/status"), "the connection")
     sink.write(factory.numerics(vitals), 0)
     assert sink.close() == 0
@@ -136,9 +136,10 @@ def test_it_starts_without_a_broker_and_delivers_when_one_comes(make_broker, lis
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
 
 
-def test_nothing_accepted_is_lost_when_the_broker_hangs_and_restarts(broker, listen, connect, factory, vitals):
+def test_nothing_accepted_is_lost_when_the_broker_hangs_and_restarts(broker, door, listen, connect, factory, vitals):
     ears = listen(broker.port)
-    sink = connect(at(broker))
+    door.open(broker.port)
+    sink = connect(at(door))
     sent = [factory.numerics(vitals) for _ in range(30)]
     for record in sent[:10]:
         sink.write(record, 0)
@@ -148,23 +149,25 @@ def test_nothing_accepted_is_lost_when_the_broker_hangs_and_restarts(broker, lis
     for record in sent[10:]:
         sink.write(record, 0)
     time.sleep(0.1)  # so that some are on their way, unconfirmed, when it dies
+    door.shut()
     broker.kill()
     broker.start()
     again = listen(broker.port)
+    door.open(broker.port)
     until(lambda: set(again.seqs("numerics")) >= {record.seq for record in sent[10:]}, "the rest")
     assert sink.close() == 0
     assert sink.dropped == 0
 
 
-def test_offline_comes_after_the_backlog(make_broker, listen, connect, factory, vitals):
-    broker = make_broker()
-    sink = connect(at(broker))
+def test_offline_comes_after_the_backlog(broker, door, listen, connect, factory, vitals):
+    ears = listen(broker.port)
+    sink = connect(at(door))
     assert not sink.connected
     sink.write(factory.status("online", "started"), 0)
     for _ in range(60):
         sink.write(factory.numerics(vitals), 0)
     sink.write(factory.status("offline", "ended"), 0)
-    ears = listen(broker.start().port)
+    door.open(broker.port)
     until(lambda: sink.connected, "the connection")
     assert sink.close() == 0
     until(lambda: any(one.payload == "offline" for one in ears.all()), "offline")
