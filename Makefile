@@ -3,7 +3,7 @@
 PYTHON ?= python3
 SCENE := synthetic:?seconds=40&seed=1
 INSTALL := -m pip --quiet --disable-pip-version-check install --no-compile --constraint constraints.txt
-PYTEST := -m pytest --numprocesses auto -m "not slow and not gpu"
+PYTEST := -m pytest --numprocesses auto -m
 
 # JetPack 6 ships Python 3.10: `python3.10` where it runs, else one installed beside the Python in use, as pyenv does.
 PYTHON_310 = $(shell for p in python3.10 "$$($(PYTHON) -c 'import sys; print(sys.base_prefix)')"/../3.10*/bin/python3.10; \
@@ -35,11 +35,11 @@ types: .venv/.dev
 	.venv/bin/mypy
 
 unit: .venv/.dev mosquitto
-	.venv/bin/python $(PYTEST)
+	.venv/bin/python $(PYTEST) "not slow and not gpu"
 
 unit-3.10:
 	@if [ -n "$(PYTHON_310)" ]; then $(MAKE) --no-print-directory .venv-3.10/.edge && \
-		.venv-3.10/bin/python $(PYTEST) tests/edge tests/test_layers.py; \
+		.venv-3.10/bin/python $(PYTEST) "not slow and not gpu and not scenes" tests/edge tests/test_layers.py; \
 	else echo "== no Python 3.10 found: the edge tests ran under $$(.venv/bin/python -V) only"; fi
 
 format: .venv/.dev ## let ruff mend what it can

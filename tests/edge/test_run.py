@@ -101,6 +101,7 @@ def test_the_real_clip_shows_its_pulse_and_no_breathing(shared_dir: Path, tmp_pa
     assert all(record["rr"]["state"] != "ok" for record in numerics(records))
 
 
+@pytest.mark.scenes
 def test_the_scene_is_measured_with_both_cameras(tmp_path: Path) -> None:
     code, records = run(tmp_path / "out.jsonl", "--rgb", f"synthetic:?hr=72&rr=15&seconds=28&seed=1&{SMALL}")
     assert code == 0
@@ -117,6 +118,7 @@ def test_the_scene_is_measured_with_both_cameras(tmp_path: Path) -> None:
     assert of_kind(records, "meta")[0]["cameras"].keys() == {"rgb", "thermal"}
 
 
+@pytest.mark.scenes
 def test_waves_are_gapless_blocks_on_the_grid_while_a_pulse_is_shown(tmp_path: Path) -> None:
     _, records = run(
         tmp_path / "out.jsonl", "--rgb", f"synthetic:?hr=80&seconds=19&seed=3&{SMALL}", "--thermal", "none"
@@ -131,6 +133,7 @@ def test_waves_are_gapless_blocks_on_the_grid_while_a_pulse_is_shown(tmp_path: P
 # ------------------------------------------------------------------------------------------------ what has no pulse
 
 
+@pytest.mark.scenes
 @pytest.mark.parametrize(
     ("sway", "name", "codec", "pixels"),
     [
@@ -149,6 +152,7 @@ def test_a_photograph_has_no_pulse(tmp_path: Path, sway: float, name: str, codec
     assert all(record["hr"]["value"] is None for record in looks)
 
 
+@pytest.mark.scenes
 def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats(tmp_path: Path) -> None:
     uri = f"synthetic:?face=photo&nod=0.012&nod_hz=0.25&seconds=27&seed=3&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
@@ -156,6 +160,7 @@ def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats
     assert all(record["rr"]["state"] != "ok" for record in numerics(records))
 
 
+@pytest.mark.scenes
 @pytest.mark.parametrize(
     "query",
     [
@@ -170,6 +175,7 @@ def test_a_photograph_in_a_flickering_or_swaying_scene_neither_beats_nor_breathe
     assert any("not_alive" in record["rr"]["why"] for record in numerics(records))
 
 
+@pytest.mark.scenes
 def test_the_real_face_as_a_photograph_has_no_pulse(shared_dir: Path, tmp_path: Path) -> None:
     still = cv2.VideoCapture(str(shared_dir / "data/face.mp4")).read()[1][::2, ::2, ::-1]
     images = moved_still(np.ascontiguousarray(still), 14.0, sway=0.01, rate_per_min=72.0)
@@ -179,6 +185,7 @@ def test_the_real_face_as_a_photograph_has_no_pulse(shared_dir: Path, tmp_path: 
     assert all(record["hr"]["value"] is None for record in numerics(records))
 
 
+@pytest.mark.scenes
 @pytest.mark.parametrize("query", ["face=photo&nod=0.015&nod_hz=1.3", "face=photo&nuisance=0.6", "face=none"])
 def test_a_scene_without_life_has_no_pulse(tmp_path: Path, query: str) -> None:
     code, records = run(
@@ -197,6 +204,7 @@ def test_a_wall_is_no_face(tmp_path: Path) -> None:
     assert {record["hr"]["state"] for record in numerics(records)} == {"no_face"}
 
 
+@pytest.mark.scenes
 def test_a_frozen_picture_is_stale_and_loses_its_value_within_two_seconds(tmp_path: Path) -> None:
     uri = f"synthetic:?hr=72&seconds=18&seed=1&freeze_at_s=12&freeze_s=6&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri, "--thermal", "none")
@@ -207,6 +215,7 @@ def test_a_frozen_picture_is_stale_and_loses_its_value_within_two_seconds(tmp_pa
     assert all((rate["state"], rate["value"], rate["why"]) == ("stale", None, ["frozen"]) for rate in late)
 
 
+@pytest.mark.scenes
 def test_a_face_that_leaves_is_a_state_and_comes_back(tmp_path: Path) -> None:
     uri = f"synthetic:?hr=72&seconds=28&seed=1&leave_at_s=11&leave_s=4&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
@@ -301,6 +310,7 @@ def test_a_camera_pulled_out_ends_in_order(tmp_path: Path, capsys: pytest.Captur
     assert last_line(capsys)
 
 
+@pytest.mark.scenes
 def test_a_lost_thermal_camera_takes_only_rr(tmp_path: Path) -> None:
     uri = f"synthetic:?hr=72&rr=15&seconds=27&seed=1&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", f"{uri}&thermal_stop_at_s=23")

@@ -248,6 +248,7 @@ def test_an_interrupt_saves_and_the_same_call_goes_on(tmp_path: Path) -> None:
         run_training(preset, out, 10, lambda *_: None)
 
 
+@pytest.mark.slow
 def test_trainings_of_two_seeds_may_share_their_recordings(tmp_path: Path) -> None:
     preset = preset_with(tiny(), ["data.seed=9", "parts.bvp.steps=2"])
     weights = []
@@ -275,6 +276,7 @@ def test_attention_and_half_precision_of_a_whole_run_are_in_its_checkpoint(tmp_p
     assert not [key for key in model.state_dict() if "attention" in key]
 
 
+@pytest.mark.slow
 def test_a_model_of_late_fusion_trains_as_a_whole(tmp_path: Path) -> None:
     preset = preset_with(
         preset_from_toml("published"),

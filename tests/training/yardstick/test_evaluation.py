@@ -335,8 +335,8 @@ def checkpoint(path: Path, spec: ModelSpec, fps: float, frames: int) -> Choice:
     ("spec", "fps", "frames", "read"),
     [
         (ModelSpec(9, "EF", 3, ("bvp",)), 25.0, 161, {"hr"}),
-        (ModelSpec(9, "EF", 1, ("rsp",)), 30.0, 161, set()),  # RR is read from 15 s on
-        (ModelSpec(9, "EF", 4), 25.0, 181, {"hr"}),
+        pytest.param(ModelSpec(9, "EF", 1, ("rsp",)), 30.0, 161, set(), marks=pytest.mark.slow),  # RR is read from 15 s
+        pytest.param(ModelSpec(9, "EF", 4), 25.0, 181, {"hr"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_model_of_any_channels_tasks_frames_and_rate_is_measured(
