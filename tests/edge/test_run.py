@@ -407,7 +407,7 @@ def test_a_run_without_a_broker_starts_and_delivers_when_one_comes(
 ) -> None:
     ears, out = listen(broker.port), tmp_path / "out.jsonl"
     process = start(
-        "--rgb", f"synthetic:?seconds=7&{SMALL}", "--thermal", "none", "--device-id", "kit-7",
+        "--rgb", f"synthetic:?seconds=9&{SMALL}", "--thermal", "none", "--device-id", "kit-7",
         "--sink", f"mqtt://127.0.0.1:{door.port}/ward", "--sink", f"jsonl:{out}",
     )  # fmt: skip
     until(lambda: out.exists() and out.read_text().count('"numerics"') >= 2, "two records without a broker")
@@ -416,7 +416,7 @@ def test_a_run_without_a_broker_starts_and_delivers_when_one_comes(
     until(lambda: [one.payload for one in ears.on("/status")][-1:] == ["offline"], "the end")
     sent = [record["seq"] for record in numerics(json.loads(line) for line in out.read_text().splitlines())]
     heard = ears.seqs("/main/numerics") + ears.seqs("/main/history")
-    assert len(sent) == 7
+    assert len(sent) == 9
     assert sorted(set(heard)) == sent
     assert not any(one.retain for one in ears.all() if one.topic.endswith(("numerics", "wave/pleth", "event")))
 
