@@ -39,6 +39,7 @@ __all__ = [
     "Graph",
     "GraphEntry",
     "Manifest",
+    "Measured",
     "RuntimeForm",
     "StreamAgreement",
     "StreamCard",
@@ -73,11 +74,27 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int
 
 
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the vital signs of a graph were from its fp32 reference's, on what ``judged_on`` of the manifest names.
+
+    A hop is judged, once a second, where the reference shows a rate. ``pearson_least`` is that of the worst window.
+    ``shift_p95`` and ``shift_max`` are differences of rates per minute, ``beyond_3`` the share of those above 3.
+    """
+
+    task: Task
+    judged: int
+    pearson_least: float
+    shift_p95: float
+    shift_max: float
+    beyond_3: float
+
+
 class GraphEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One graph and what it is for.
 
     ``tolerance`` is the largest difference from the self-test's outputs that a sound runtime shows, as a share of the
     output's standard deviation. ``refused`` says why its export holds it unusable; empty when it is sound.
+    ``measured`` is what its export judged it by; fp32 is the reference and has none.
     """
 
     file: str
@@ -86,6 +103,7 @@ class GraphEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     precision: Literal["fp32", "fp16", "int8"]
     tolerance: float
     refused: str = ""
+    measured: tuple[Measured, ...] = ()
 
 
 class StreamAgreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,7 +143,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     each of ``tasks``. ``channels`` is the order of the modalities: RGB is three channels (0..255), thermal one (degC).
     ``sources`` names for each task the modalities its output depends on. ``tensorrt`` is the range of versions that the
     plain graphs are made for. ``card`` is the checkpoint's card. ``stream`` is there where stream graphs are, whose
-    calls :mod:`edge.stream_graph` describes.
+    calls :mod:`edge.stream_graph` describes. ``judged_on`` names the recordings by which graphs were judged.
     """
 
     format: int
@@ -141,6 +159,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     card: dict[str, Any]
     files: dict[str, FileEntry]
     stream: StreamCard | None = None
+    judged_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ beside it) a difference means nothing: such hops are reported, not judged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import cast
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edge.bundle import Measured, Task
 from edge.person import HR_WINDOW_S, RR_WINDOW_S
 from edge.signals.filters import band_pass, spectrum
 from edge.signals.overlap import OverlapAdd
@@ -28,6 +30,10 @@ LIMITS_PER_MIN = {"bvp": 0.5, "rsp": 0.5}
 """A precision is usable when no more than one judged hop in twenty shifts the rate of a task by more."""
 MIN_JUDGED = 5
 """In fewer hops a share of one in twenty says nothing."""
+LOST_PER_MIN = 999.0
+"""Stands in a manifest for the shift of a rate that was not read at all."""
+FAR_PER_MIN = 3.0
+"""A rate moved by more is another one: of two nearly equal peaks the other won."""
 MIN_SNR_DB = 0.0
 HOP_S = 1.0
 _RATES: dict[str, tuple[str, Band, tuple[float, float]]] = {
@@ -72,6 +78,7 @@ class Agreement(msgspec.Struct, frozen=True):
     shift_mean: float
     shift_p95: float
     shift_max: float
+    beyond_3: float
     quality_db: float
     limit: float
 
@@ -79,6 +86,12 @@ class Agreement(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether the rate may be trusted as the reference's; false when fewer than ``MIN_JUDGED`` hops could tell."""
         return self.judged >= MIN_JUDGED and self.shift_p95 <= self.limit
+
+    @property
+    def measured(self) -> Measured:
+        """What the manifest keeps of it."""
+        figures = (self.pearson_least, self.shift_p95, self.shift_max, self.beyond_3)
+        return Measured(cast("Task", self.task), self.judged, *(_short(figure) for figure in figures))
 
 
 class Judge:
@@ -163,6 +176,7 @@ def _summed(task: str, hops: list[Hop]) -> Agreement:
         shift_mean=float(shifts.mean()),
         shift_p95=float(np.quantile(shifts, 0.95, method="higher")),
         shift_max=float(shifts.max()),
+        beyond_3=float((shifts > FAR_PER_MIN).mean()),
         quality_db=float(np.mean(quality)) if quality else 0.0,
         limit=LIMITS_PER_MIN[task],
     )
@@ -179,6 +193,11 @@ def refusal(found: Iterable[Agreement]) -> str:
         if not one.holds
     ]
     return "; ".join(says)
+
+
+def _short(figure: float) -> float:
+    """To five places, the finite stand-in for a rate that was lost."""
+    return round(min(figure, LOST_PER_MIN), 5)
 
 
 def _pearson(one: Floats, other: Floats) -> float:

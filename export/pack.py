@@ -82,18 +82,19 @@ def bundle_from_checkpoint(
     _check_frames(checkpoint, card)
     model = model_from_checkpoint(checkpoint)
     golden = golden_from_checkpoint(checkpoint, card, model)
-    made = fp32_graphs(model, card.frames)
+    made, judged_on = fp32_graphs(model, card.frames), {}
     differences = compare_golden(model, golden) if card.golden else []
     differences += compare_forms(model, {graph.form: graph.data for graph in made}, golden.frames)
     if {"fp16", "int8"} & set(precisions):
         seen = _clips(card, clips, RECORDINGS[card.size])
         made += _judged(Workshop(model, card.frames, card.fps, golden, seen), precisions, force=force)
+        judged_on = {"judged_on": f"every second of {seen.origin}"}
     written = msgspec.json.decode(card_path(checkpoint).read_bytes())
     files = {graph.entry.file: graph.data for graph in made} | {
         SELFTEST: npz_from_golden(golden),
         "LICENSE": license_text(),
     }
-    about, entries = _about(card, written), [graph.entry for graph in made]
+    about, entries = _about(card, written) | judged_on, [graph.entry for graph in made]
     if stream:
         found = streams_from_model(model, card.frames, card.fps, golden, _clips(card, clips, STREAM_RECORDINGS).frames)
         about, entries = about | {"stream": found.card}, entries + found.entries

@@ -132,7 +132,8 @@ class Workshop:
         self, name: str, runtime: RuntimeForm, precision: Precision, data: bytes, found: list[Agreement]
     ) -> MadeGraph:
         """The graph with what the gate says of it."""
-        entry = GraphEntry(name, "exact", runtime, precision, self._tolerance(data), refusal(found))
+        measured = tuple(one.measured for one in found)
+        entry = GraphEntry(name, "exact", runtime, precision, self._tolerance(data), refusal(found), measured)
         form = form_name(cpu_forms(self.model.spec)) if runtime == "onnxrt" else "plain"
         return MadeGraph(entry, data, form, tuple(found))
 

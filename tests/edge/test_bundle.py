@@ -14,8 +14,17 @@ import numpy as np
 import pytest
 
 from edge import bundle as bundle_module
-from edge.bundle import MANIFEST, MANIFEST_HASH, Channel, default_bundle_dir, load_bundle, manifest_hash_line
+from edge.bundle import (
+    MANIFEST,
+    MANIFEST_HASH,
+    Channel,
+    RuntimeForm,
+    default_bundle_dir,
+    load_bundle,
+    manifest_hash_line,
+)
 from edge.errors import BundleError
+from edge.vitals import Mode
 
 
 @pytest.fixture
@@ -51,13 +60,35 @@ def test_default_bundle_says_what_it_is() -> None:
     assert bundle.signature == "none"
 
 
-def test_each_runtime_gets_its_form_and_the_bytes_that_were_hashed() -> None:
+@pytest.mark.parametrize(
+    ("mode", "precision", "runtime", "name"),
+    [
+        ("exact", "auto", "onnxrt", "window.cpu-fp32"),
+        ("exact", "auto", "tensorrt", "window.fp32"),
+        ("exact", "fp16", "tensorrt", "window.fp16"),
+        ("exact", "int8", "onnxrt", "window.cpu-int8"),
+        ("exact", "int8", "tensorrt", "window.int8"),
+        ("stream", "auto", "onnxrt", "stream.cpu-fp32"),
+        ("stream", "auto", "tensorrt", "stream.fp32"),
+    ],
+)
+def test_each_runtime_gets_its_form_and_the_bytes_that_were_hashed(
+    mode: Mode, precision: str, runtime: RuntimeForm, name: str
+) -> None:
     bundle = load_bundle(None)
-    for runtime, name in (("onnxrt", "window.cpu-fp32"), ("tensorrt", "window.fp32")):
-        graph = bundle.graph("exact", runtime, "auto")
-        assert graph.name == name
-        assert hashlib.sha256(graph.data).hexdigest() == bundle.manifest.files[graph.entry.file].sha256
-        assert runtime in graph.why
+    graph = bundle.graph(mode, runtime, precision)
+    assert (graph.name, graph.entry.refused) == (name, "")
+    assert hashlib.sha256(graph.data).hexdigest() == bundle.manifest.files[graph.entry.file].sha256
+    assert runtime in graph.why
+
+
+def test_every_graph_but_the_reference_says_what_its_export_measured() -> None:
+    manifest = load_bundle(None).manifest
+    assert "recordings" in manifest.judged_on
+    for entry in manifest.graphs:
+        if entry.mode == "exact":
+            assert [one.task for one in entry.measured] == ([] if entry.precision == "fp32" else ["bvp", "rsp"])
+        assert all(one.judged >= 20 and one.shift_p95 <= 0.5 for one in entry.measured)
 
 
 def test_a_runtime_without_its_own_form_gets_the_other_and_says_so(folder: Path) -> None:
@@ -87,9 +118,10 @@ def test_a_refused_graph_is_taken_only_when_forced_and_says_so(folder: Path) -> 
 
 
 @pytest.mark.parametrize(("mode", "precision"), [("stream", "auto"), ("exact", "int8"), ("exact", "fp16")])
-def test_a_graph_that_is_not_there_is_named(mode: Any, precision: str) -> None:
+def test_a_graph_that_is_not_there_is_named(folder: Path, mode: Mode, precision: str) -> None:
+    rewrite_manifest(folder, lambda manifest: manifest.__setitem__("graphs", manifest["graphs"][:2]))
     with pytest.raises(BundleError, match=r"no (stream/fp32|exact/int8|exact/fp16) graph; it has exact/fp32"):
-        load_bundle(None).graph(mode, "onnxrt", precision)
+        load_bundle(folder).graph(mode, "onnxrt", precision)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_every_precision_is_in_the_bundle_and_passes_its_self_test(bundle: Path)
     assert [g.tolerance for g in held.manifest.graphs[:2]] == [0.001, 0.001]
     assert all(0.001 <= g.tolerance < 0.5 for g in held.manifest.graphs[2:])
     default = load_bundle(None)
-    for name in ("window.fp32.onnx", "window.cpu-fp32.onnx"):
+    for name in ("window.fp32.onnx", "window.cpu-fp32.onnx", "window.fp16.onnx"):
         assert held.files[name] == default.files[name]
     for precision, name in (("fp16", "window.fp16"), ("int8", "window.cpu-int8"), ("auto", "window.cpu-fp32")):
         runtime = open_runtime(held, "exact", precision)

@@ -66,15 +66,20 @@ def test_the_same_checkpoint_gives_the_same_bundle(tmp_path: Path) -> None:
 
 
 def test_the_default_checkpoint_gives_the_default_bundle(tmp_path: Path) -> None:
-    """Byte for byte, but for the last bits of the self-test's waveforms on another processor."""
+    """Byte for byte, but for the last bits of the self-test's waveforms on another processor.
+
+    Other precisions need recordings, which take minutes: that of float16 is made in ``test_comparison.py``.
+    """
     made = bundle_from_checkpoint(ROOT / "training/results/default/default.safetensors", tmp_path / "bundle").bundle
     default = load_bundle(None)
-    assert set(made.files) == set(default.files)
-    for name in set(default.files) - {SELFTEST, MANIFEST, MANIFEST_HASH}:
+    assert {"LICENSE", "window.fp32.onnx", "window.cpu-fp32.onnx"} <= set(made.files) <= set(default.files)
+    for name in set(made.files) - {SELFTEST, MANIFEST, MANIFEST_HASH}:
         assert made.files[name] == default.files[name], name
-    one, other = (msgspec.to_builtins(bundle.manifest) for bundle in (made, default))
-    for manifest in (one, other):
-        del manifest["files"][SELFTEST]
+    assert made.manifest.graphs == default.manifest.graphs[:2]
+    one, other = (
+        msgspec.structs.replace(bundle.manifest, graphs=(), files={}, stream=None, judged_on="")
+        for bundle in (made, default)
+    )
     assert one == other
     frames, waves = selftest_from_bundle(made)
     expected_frames, expected = selftest_from_bundle(default)
