@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 
 from edge.frames import Frame
 
-__all__ = ["Box", "area_mean", "model_cells", "square_enlarged", "thermal_box"]
+__all__ = ["Box", "area_mean", "celsius_cells", "model_cells", "square_enlarged", "thermal_box"]
 
 Image: TypeAlias = "npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]"
 
@@ -90,6 +90,11 @@ def model_cells(frame: Frame, box: Box, size: int) -> npt.NDArray[np.float32]:
     means = area_mean(frame.image, size, box)
     if frame.kind == "rgb":
         return np.ascontiguousarray(means.transpose(2, 0, 1))
+    return celsius_cells(frame, means)
+
+
+def celsius_cells(frame: Frame, means: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Means ``[size, size]`` of a thermal frame's numbers as degC ``[1, size, size]``."""
     degc: npt.NDArray[np.float32] = np.float32(frame.scale_degc) * means[None] + np.float32(frame.offset_degc)
     return degc
 
