@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -20,14 +21,15 @@ from typing import Any, Protocol, runtime_checkable
 from edge.bundle import Bundle, load_bundle
 from edge.cameras import Camera, camera_from_uri
 from edge.config import Kit
-from edge.errors import MmrphysError, UsageError
+from edge.errors import InputError, MmrphysError, UsageError
 from edge.faces import detector_by_name
 from edge.faces.track import FaceTracker
-from edge.frames import Frame
+from edge.frames import Frame, FrameKind
 from edge.load import DeviceLoad
 from edge.loop import Ended, SinkWorker, frames
 from edge.pipeline import Options, Output, Pipeline
 from edge.publish import Publisher, Summary
+from edge.rig import IDENTITY, Rig, load_rig
 from edge.runtimes import RUNTIMES, Runtime
 from edge.sinks import Sink, SinkContext, sink_from_uri
 from edge.sinks.factory import RecordFactory
@@ -40,6 +42,18 @@ _log = logging.getLogger(__name__)
 _S = 1_000_000_000
 _LINK_S = 3.0
 """How long ``--check`` gives a link to come up."""
+
+
+@runtime_checkable
+class _KnowsId(Protocol):
+    @property
+    def device_id(self) -> str: ...
+
+
+@runtime_checkable
+class _KnowsDrift(Protocol):
+    @property
+    def drift_ppm(self) -> float | None: ...
 
 
 @runtime_checkable
@@ -66,11 +80,13 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
     bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
     _check_measurable(bundle, cameras)
+    rig = load_rig(Path(kit.rig)) if kit.rig else IDENTITY
     with closing(_runtime(kit, bundle)) as runtime, ExitStack() as opened:
         for camera in cameras:
             camera.open()
             opened.callback(camera.close)
-        run = _Run(kit, cameras, sinks, bundle, runtime, stop)
+        rig.check_cameras(_ids(cameras))
+        run = _Run(kit, cameras, sinks, bundle, runtime, rig, stop)
         return run.check(as_json=as_json) if check else run.to_the_end(opened, as_json=as_json)
 
 
@@ -102,6 +118,21 @@ def _truth(cameras: Iterable[Camera]) -> Callable[[int], Truth | None] | None:
     return next((camera.truth_at for camera in cameras if isinstance(camera, _KnowsTruth)), None)
 
 
+def _ids(cameras: Iterable[Camera]) -> dict[FrameKind, str]:
+    """Who the cameras are, where that is known: of a live one its id or URI; recordings do not tell."""
+    return {
+        camera.kind: camera.device_id if isinstance(camera, _KnowsId) else camera.name
+        for camera in cameras
+        if camera.live or isinstance(camera, _KnowsId)
+    }
+
+
+def _drifts_ppm(cameras: Iterable[Camera]) -> dict[FrameKind, float]:
+    """How much faster our clock runs than that of a live camera, for those that have one of their own."""
+    known = [(camera.kind, camera.drift_ppm) for camera in cameras if camera.live and isinstance(camera, _KnowsDrift)]
+    return {kind: ppm for kind, ppm in known if ppm is not None}
+
+
 def _runtime(kit: Kit, bundle: Bundle) -> Runtime:
     name = "onnxrt" if kit.runtime == "auto" else kit.runtime
     runtime: Runtime = importlib.import_module(RUNTIMES[name]).open_runtime(bundle, kit.mode, kit.precision)
@@ -118,17 +149,19 @@ class _Run:
         sinks: list[Sink],
         bundle: Bundle,
         runtime: Runtime,
+        rig: Rig,
         stop: threading.Event,
     ) -> None:
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
+        self._rig = rig
         self._live = any(camera.live for camera in cameras)
-        options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode)
+        options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode, rig)
         self._pipeline = Pipeline(bundle, runtime, FaceTracker(detector_by_name("haar")), options)
         self._workers = [SinkWorker(sink, wait=not self._live, stop=stop) for sink in sinks]
         self._factory = RecordFactory(kit.device_id)
         self._publisher = Publisher(
             self._factory,
-            lambda: self._pipeline.counts,
+            lambda: replace(self._pipeline.counts, drift_ppm=_drifts_ppm(cameras)),
             lambda: {worker.sink.name: worker.dropped for worker in self._workers},
             *([DeviceLoad()] if self._live else []),
         )
@@ -185,6 +218,7 @@ class _Run:
             "cameras": {camera.kind: camera.name for camera in self._cameras},
             "bundle": {"name": manifest.name, "id": self._bundle.id, "signature": self._bundle.signature},
             "runtime": self._runtime.name,
+            "rig": self._rig.hash or None,
             "sinks": [{"name": worker.sink.name, "connected": worker.sink.connected} for worker in self._workers],
         }
 
@@ -205,7 +239,7 @@ class _Run:
         try:
             self._all_frames()
         except MmrphysError as error:
-            self._broke("runtime_fault", error)
+            self._broke("input_broken" if isinstance(error, InputError) else "runtime_fault", error)
         except Exception:
             self._send(self._factory.status("offline", "internal error"), self._newest_ns)
             raise
@@ -279,7 +313,7 @@ class _Run:
             mode=self._kit.mode,
             zones=[self._kit.zone],
             cameras={camera.kind: camera.name for camera in self._cameras},
-            rig=None,
+            rig=self._rig.hash or None,
         )
 
 
@@ -288,6 +322,7 @@ def _lines_from_found(found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"ok  {kind}: {name}" for kind, name in found["cameras"].items())
     yield "ok  bundle: {name} {id} (signature: {signature})".format_map(found["bundle"])
     yield f"ok  runtime: {found['runtime']}"
+    yield f"ok  rig: {found['rig'] or 'none, both cameras are taken to see the same field'}"
     for sink in found["sinks"]:
         away = "" if sink["connected"] else " is not connected yet (a run keeps trying)"
         yield f"{'--' if away else 'ok'}  sink: {sink['name']}{away}"

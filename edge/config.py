@@ -38,7 +38,6 @@ TopicName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="
 
 NOT_BUILT: Mapping[str, tuple[str, ...]] = {
     "mode": ("stream",),
-    "rig": (),  # any value
 }
 """Values that are part of the contract and come with a later version."""
 

@@ -55,7 +55,7 @@ class FramePair:
 
     ``skew_ns`` is thermal minus RGB stamp (signed), 0 without thermal. ``thermal_absent`` is ``""`` when thermal is
     present, else one of ``"none"`` (no thermal camera), ``"gate"`` (nearest too far away), ``"shutter"``
-    (nearest has its shutter closed), ``"ended"``.
+    (nearest has its shutter closed), ``"frozen"`` (the thermal stream repeats one picture), ``"ended"``.
     """
 
     rgb: Frame

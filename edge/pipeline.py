@@ -16,16 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import Bundle
-from edge.clips.crop import Box, model_cells, square_enlarged, thermal_box
+from edge.clips.crop import Box, model_cells, square_enlarged
 from edge.clips.frame_rate import RateLimits
 from edge.clips.grid import RGB_LIMITS, GridClock, PairGrid, Resampler
 from edge.clips.pairing import Pairer
+from edge.clips.thermal_view import ThermalView
 from edge.errors import FaultError
 from edge.faces.motion import MotionMeter
 from edge.faces.track import FaceTrack, Tracker
 from edge.frames import Frame, FrameKind, FramePair
 from edge.intake import SILENT_S, Intake, Schedule
 from edge.person import Person, Subject
+from edge.rig import IDENTITY, Rig
 from edge.runtimes import Runtime
 from edge.signals.state import Situation, first_named
 from edge.vitals import Mode, Signals, Vitals, codes_that_hold
@@ -47,13 +49,17 @@ _MAX_FAULTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the pipeline runs. ``thermal``: a thermal camera is there. ``hop_s``: time between two runs of the model."""
+    """How the pipeline runs. ``thermal``: a thermal camera is there. ``hop_s``: time between two runs of the model.
+
+    ``rig``: how the thermal picture and clock lie to those of RGB; the identity rig when none was measured.
+    """
 
     zone: str
     thermal: bool
     hop_s: float = 1.0
     pair_gate_ms: float = 80.0
     mode: Mode = "exact"
+    rig: Rig = IDENTITY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,14 +76,22 @@ Output = Vitals | WaveBlock
 
 @dataclass(slots=True)
 class Counts:
-    """Since the start: frames taken, lost (gaps in ``seq``), late and duplicate by camera; detector and model runs."""
+    """Since the start: what cameras sent, and runs of detector and model.
+
+    ``dropped`` are gaps in ``seq``, ``duplicate`` frames have the stamp of the one before, ``reordered`` an older one.
+    ``skew_p95_ms``: 95 % of the last second's pairs are nearer; None without any. ``drift_ppm``: how much faster our
+    clock runs than a live camera's own, where it has one.
+    """
 
     frames: dict[FrameKind, int] = field(default_factory=dict)
     dropped: dict[FrameKind, int] = field(default_factory=dict)
     late: dict[FrameKind, int] = field(default_factory=dict)
     duplicate: dict[FrameKind, int] = field(default_factory=dict)
+    reordered: dict[FrameKind, int] = field(default_factory=dict)
     detections: int = 0
     windows: int = 0
+    skew_p95_ms: float | None = None
+    drift_ppm: dict[FrameKind, float] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -96,7 +110,8 @@ class Pipeline:
     ) -> None:
         self._bundle, self._runtime, self._options = bundle, runtime, options
         self._has_channel = options.thermal or "thermal" in bundle.channels
-        self._pairer = Pairer(round(options.pair_gate_ms * 1e6), options.thermal)
+        self._pairer = Pairer(round(options.pair_gate_ms * 1e6), options.thermal, offset=options.rig.time)
+        self._view = ThermalView(options.rig)
         self._tracker = tracker
         self._person = person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=options.hop_s)
         kinds: tuple[FrameKind, ...] = ("rgb", "thermal") if options.thermal else ("rgb",)
@@ -118,12 +133,15 @@ class Pipeline:
     # ------------------------------------------------------------------------------------------------ in
 
     def push(self, frame: Frame) -> Iterator[Output]:
-        """Take one frame; gives what became due by it."""
+        """Take one frame; gives what became due by it. InputError when it is not of the size the rig was made for."""
+        self._options.rig.check_picture(frame.kind, frame.image.shape)
         intake = self._intakes[frame.kind]
         intake.count(frame)
-        if frame.kind == "thermal":
-            intake.reach(frame.pts_ns)
-        yield from self._take(self._pairer.push(frame))
+        pairs = self._pairer.push(frame)
+        thermal_ns = self._pairer.newest_ns("thermal")
+        if frame.kind == "thermal" and thermal_ns is not None:
+            intake.reach(thermal_ns)
+        yield from self._take(pairs)
 
     def end(self, kind: FrameKind) -> Iterator[Output]:
         """One camera came to its end."""
@@ -150,13 +168,16 @@ class Pipeline:
         stats = self._pairer.stats
         late: dict[FrameKind, int] = {"rgb": stats.late_rgb, "thermal": stats.late_thermal}
         twice: dict[FrameKind, int] = {"rgb": stats.duplicates_rgb, "thermal": stats.duplicates_thermal}
+        older: dict[FrameKind, int] = {"rgb": stats.reordered_rgb, "thermal": stats.reordered_thermal}
         return Counts(
             frames={kind: intake.frames for kind, intake in self._intakes.items()},
             dropped={kind: intake.dropped for kind, intake in self._intakes.items()},
             late={kind: late[kind] for kind in self._intakes},
             duplicate={kind: twice[kind] for kind in self._intakes},
+            reordered={kind: older[kind] for kind in self._intakes},
             detections=self._tracker.detections,
             windows=self._windows,
+            skew_p95_ms=None if stats.skew_p95_ns is None else stats.skew_p95_ns / 1e6,
         )
 
     # ------------------------------------------------------------------------------------------------ frames to cells
@@ -202,8 +223,8 @@ class Pipeline:
             return None
         stamp = pair.thermal.pts_ns
         if self._thermal_cells is None or self._thermal_cells[0] != stamp:
-            box = thermal_box(region, pair.rgb.image.shape, pair.thermal.image.shape)
-            self._thermal_cells = stamp, model_cells(pair.thermal, box, self._bundle.size)
+            cells = self._view.cells(pair.thermal, pair.rgb.image.shape, region, self._bundle.size)
+            self._thermal_cells = None if cells is None else (stamp, cells)
         return self._thermal_cells
 
     def _to_grid(

@@ -81,7 +81,8 @@ class Publisher:
         lossy = {name: dropped for name, dropped in self._sink_dropped().items() if dropped}
         record = self._factory.health(
             pts_ns, frames=counts.frames, dropped=counts.dropped, late=counts.late, duplicate=counts.duplicate,
-            detections=counts.detections, windows=counts.windows, sink_dropped=lossy, **self._load(),
+            reordered=counts.reordered, detections=counts.detections, windows=counts.windows, sink_dropped=lossy,
+            skew_p95_ms=counts.skew_p95_ms, drift_ppm=counts.drift_ppm, **self._load(),
         )  # fmt: skip
         yield record, pts_ns
 

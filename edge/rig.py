@@ -24,9 +24,18 @@ from edge.errors import InputError, first_line
 from edge.frames import FrameKind
 
 __all__ = [
-    "FACE_MM", "FORMAT", "VERSION", "CameraGeometry", "Plane", "Rig", "TimeOffset", "json_from_rig", "load_rig",
+    "FACE_MM",
+    "FORMAT",
+    "IDENTITY",
+    "VERSION",
+    "CameraGeometry",
+    "Plane",
+    "Rig",
+    "TimeOffset",
+    "json_from_rig",
+    "load_rig",
     "sealed",
-]  # fmt: skip
+]
 
 FORMAT = "mmrphys-rig"
 VERSION = 1
@@ -159,6 +168,10 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def _camera(self, kind: FrameKind) -> CameraGeometry | None:
         return self.rgb if kind == "rgb" else self.thermal
+
+
+IDENTITY = Rig()
+"""Both cameras see the same field, and their clocks agree."""
 
 
 def _off_px(plane: Plane) -> float:

@@ -19,7 +19,10 @@ from scipy.sparse import csr_array
 
 from edge.frames import Frame
 
-__all__ = ["Box", "area_mean", "celsius_cells", "model_cells", "square_enlarged", "thermal_box"]
+__all__ = ["ENLARGED", "Box", "area_mean", "celsius_cells", "model_cells", "square_enlarged", "thermal_box"]
+
+ENLARGED = 1.5
+"""Sides of the region that a model sees, in sides of the face box."""
 
 Image: TypeAlias = "npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]"
 
@@ -49,7 +52,7 @@ class Box:
         return Box(left, top, right - left, bottom - top)
 
 
-def square_enlarged(box: Box, shape: tuple[int, ...], factor: float = 1.5) -> Box:
+def square_enlarged(box: Box, shape: tuple[int, ...], factor: float = ENLARGED) -> Box:
     """The region a model sees around a face box: a square about its centre, enlarged, cut to the picture ``[H, W]``.
 
     The square has side ``max(w, h)``. Its upper left corner moves out by ``(factor - 1) / 2`` sides and stops at 0; its

@@ -157,10 +157,15 @@ class Health(_Envelope, frozen=True, kw_only=True):
     frames: dict[FrameKind, _Count]
     dropped: dict[FrameKind, _Count]
     late: dict[FrameKind, _Count]
-    duplicate: dict[FrameKind, _Count]
+    duplicate: Annotated[dict[FrameKind, _Count], msgspec.Meta(description="frames with the stamp of the one before")]
+    reordered: Annotated[dict[FrameKind, _Count], msgspec.Meta(description="frames older than the one before")]
     detections: Annotated[int, msgspec.Meta(ge=0, description="runs of the face detector")]
     windows: Annotated[int, msgspec.Meta(ge=0, description="runs of the model")]
     sink_dropped: Annotated[dict[str, _Count], msgspec.Meta(description="records given up, by sink")]
+    skew_p95_ms: Annotated[float, msgspec.Meta(ge=0, description="95 % of paired stamps are nearer")] | None
+    drift_ppm: Annotated[
+        dict[FrameKind, float], msgspec.Meta(description="our clock against a live camera's own, where it has one")
+    ]
     uptime_s: float | None
     cpu_share: Annotated[float, msgspec.Meta(ge=0, description="processor seconds per second")] | None
     memory_mb: float | None

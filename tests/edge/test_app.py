@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes.broker import free_port
+from fakes.painted_face import KnownFace, rgb_frames
 
 from edge import app, loop
 from edge.app import run_kit
 from edge.cameras import Camera
 from edge.config import Kit
-from edge.errors import UsageError
+from edge.errors import InputError, UsageError
 from edge.frames import Frame, FrameKind
+from edge.rig import CameraGeometry, Plane, Rig, TimeOffset, json_from_rig, load_rig
+from edge.sinks.records import comparable
 
 S = 10**9
 PIXELS = {"rgb": np.zeros((48, 64, 3), np.uint8), "thermal": np.full((12, 16), 30_000, np.uint16)}
@@ -46,6 +51,23 @@ class LiveCamera:
             pts_ns = time.monotonic_ns()
         self._seq += 1
         return Frame(PIXELS[self.kind], pts_ns, "monotonic", self._seq, self.kind)
+
+    def close(self) -> None: ...
+
+
+class PaintedCamera:
+    """A recording of painted RGB frames."""
+
+    live, name = False, "painted"
+    kind: FrameKind = "rgb"
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames = iter(frames)
+
+    def open(self) -> None: ...
+
+    def read(self) -> Frame | None:
+        return next(self._frames, None)
 
     def close(self) -> None: ...
 
@@ -161,3 +183,78 @@ def test_a_stop_before_the_first_frame_ends_in_order(tmp_path: Path) -> None:
         ("status", "started"),
         ("status", "stopped"),
     ]
+
+
+# ------------------------------------------------------------------------------------------------ rig and clocks
+
+
+def write_rig(path: Path, **changes: Any) -> Rig:
+    """A rig of cameras of 480x360 and 160x120 that see the same field, but for what is changed."""
+    rows = ((1 / 3, 0.0, 0.0), (0.0, 1 / 3, 0.0), (0.0, 0.0, 1.0))
+    plane = Plane(thermal_from_rgb=rows, marker_px=50.0, views=("1",), markers=9, rmse_px=0.5, held_out_px=0.6)
+    sizes = {"rgb": CameraGeometry(width=480, height=360), "thermal": CameraGeometry(width=160, height=120)}
+    path.write_bytes(json_from_rig(Rig(**{**sizes, "planes": (plane,), **changes})))
+    return load_rig(path)
+
+
+def test_a_run_names_its_rig_and_check_tells_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "rig.json", tmp_path / "out.jsonl"
+    rig = write_rig(path, time=TimeOffset(offset_ms=30.0))
+    scene = "synthetic:?seconds=3&width=480&height=360&offset_ms=30&jitter_ms=0"
+    kit = Kit(rgb=scene, rig=str(path), sinks=(f"jsonl:{out}",), device_id="kit-7", speed="max")
+    assert run_kit(kit, check=False, as_json=False, stop=threading.Event()) == 0
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert records[0]["rig"] == rig.hash
+    looks = [record for record in records if record["kind"] == "numerics"]
+    assert len(looks) == 3
+    assert all(look["skew_ms"] < 40 for look in looks)
+    assert run_kit(kit, check=True, as_json=False, stop=threading.Event()) == 0
+    assert f"ok  rig: {rig.hash}" in capsys.readouterr().err.splitlines()
+
+
+def test_a_rig_of_other_pictures_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    path, out = tmp_path / "rig.json", tmp_path / "out.jsonl"
+    write_rig(path)
+    kit = Kit(rgb="synthetic:?seconds=3", rig=str(path), sinks=(f"jsonl:{out}",), device_id="kit-7", speed="max")
+    with pytest.raises(InputError, match="made from rgb pictures of 480x360, the camera gives 640x480"):
+        run_kit(kit, check=False, as_json=False, stop=threading.Event())
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [record["code"] for record in records if record["kind"] == "event"] == ["input_broken"]
+    assert records[-1]["state"] == "offline"
+
+
+def test_a_rig_of_another_camera_is_refused_and_one_of_this_is_not(
+    plugged_in: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "rig.json"
+    for name, fits in (("live-rgb", True), ("usb-other", False)):
+        write_rig(path, rgb=CameraGeometry(width=64, height=48, id=name))
+        plugged_in(LiveCamera("rgb", []), LiveCamera("thermal", []))
+        if fits:
+            assert run(tmp_path / "out.jsonl", seconds=0.5, rig=str(path))[0] == 0
+        else:
+            with pytest.raises(InputError, match="made with rgb camera 'usb-other', this is 'live-rgb'"):
+                run(tmp_path / "out.jsonl", seconds=0.5, rig=str(path))
+
+
+def test_wall_clock_jumps_change_nothing_but_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour forward, and to 1970, in the middle of a run: records differ in ``time`` alone."""
+    factory, jumps = app.RecordFactory, itertools.count()
+    monkeypatch.setattr(app, "camera_from_uri", lambda *_: PaintedCamera(rgb_frames(12)))
+    monkeypatch.setattr(app, "detector_by_name", lambda _: KnownFace())
+
+    def jumping_ns() -> int:
+        number = next(jumps)
+        return (1_790_000_000 if number < 8 else 1_790_003_600 if number < 16 else number) * S
+
+    shown = []
+    for name, options in (("steady", {}), ("jumping", {"wall_clock": jumping_ns})):
+        monkeypatch.setattr(app, "RecordFactory", functools.partial(factory, **options))
+        out = tmp_path / f"{name}.jsonl"
+        kit = Kit(rgb="painted:", thermal="none", sinks=(f"jsonl:{out}",), device_id="kit-7", speed="max")
+        assert run_kit(kit, check=False, as_json=False, stop=threading.Event()) == 0
+        shown.append([json.loads(line) for line in out.read_text().splitlines()])
+    steady, jumping = shown
+    assert comparable(steady) == comparable(jumping)
+    assert {record["time"][:4] for record in jumping} == {"2026", "1970"}
+    assert any(record["kind"] == "numerics" and record["hr"]["value"] for record in jumping)

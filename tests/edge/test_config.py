@@ -133,7 +133,6 @@ def test_what_is_printed_holds_no_password() -> None:
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:?hr=61"), "different scenes"),
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:"), "different scenes"),
         (Kit(rgb="synthetic:", mode="stream"), "--mode stream is planned and not built yet in this version"),
-        (Kit(rgb="synthetic:", rig="rig.json"), "--rig rig.json is planned"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(kit: Kit, says: str) -> None:

@@ -25,8 +25,9 @@ def vitals(second: int, hr: Estimate, rr: Estimate | None = None) -> Vitals:
 @pytest.fixture
 def publisher() -> Publisher:
     counts = Counts(
-        frames={"rgb": 300}, dropped={"rgb": 2}, late={"rgb": 0}, duplicate={"rgb": 1}, detections=9, windows=4
-    )
+        frames={"rgb": 300}, dropped={"rgb": 2}, late={"rgb": 0}, duplicate={"rgb": 1}, reordered={"rgb": 3},
+        detections=9, windows=4,
+    )  # fmt: skip
     return Publisher(RecordFactory("kit-1"), lambda: counts, lambda: {"jsonl:x": 3, "jsonl:y": 0})
 
 

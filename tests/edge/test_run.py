@@ -232,9 +232,12 @@ def test_a_face_that_leaves_is_a_state_and_comes_back(tmp_path: Path) -> None:
 def test_speed_and_slow_consumers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--rgb", f"synthetic:?hr=66&seconds=8&seed=2&drop=0.02&jitter_ms=3&{SMALL}", "--device-id", "kit-1")
     _, fast = run(tmp_path / "fast.jsonl", *words)
-    _, real = run(tmp_path / "real.jsonl", *words, speed="realtime")
+    with monkeypatch.context() as patched:
+        step = _slow_runtime_and_thermal_camera(patched)
+        _, real = run(tmp_path / "real.jsonl", *words, speed="realtime")
     write = _slow_writes(monkeypatch)
     _, slow = run(tmp_path / "slow.jsonl", *words)
+    assert step.calls > 20
     assert write.calls > 5
     assert len(fast) > 12
     assert comparable(fast) == comparable(real) == comparable(slow)
@@ -256,6 +259,27 @@ def _slow_writes(monkeypatch: pytest.MonkeyPatch) -> _Slow:
         plain(self, record, pts_ns)
 
     monkeypatch.setattr(JsonlSink, "write", write)
+    return slow
+
+
+def _slow_runtime_and_thermal_camera(monkeypatch: pytest.MonkeyPatch) -> _Slow:
+    from edge.cameras.synthetic import SyntheticCamera
+    from edge.runtimes.onnxrt import OnnxRuntime
+
+    infer, read, slow = OnnxRuntime.infer, SyntheticCamera.read, _Slow()
+
+    def slow_infer(self: Any, frames: Any) -> Any:
+        slow.calls += 1
+        time.sleep(0.3)  # as on a loaded board; nothing is timed
+        return infer(self, frames)
+
+    def slow_read(self: Any) -> Any:
+        slow.calls += self.kind == "thermal"
+        time.sleep(0.02 * (self.kind == "thermal"))
+        return read(self)
+
+    monkeypatch.setattr(OnnxRuntime, "infer", slow_infer)
+    monkeypatch.setattr(SyntheticCamera, "read", slow_read)
     return slow
 
 

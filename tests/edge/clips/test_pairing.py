@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,14 +10,19 @@ from hypothesis import strategies as st
 
 from edge.clips.pairing import Pairer
 from edge.frames import Frame, FrameKind, FramePair
+from edge.rig import TimeOffset
 
 MS = 1_000_000
 GATE_NS = 70 * MS
-IMAGES = {"rgb": np.zeros((1, 1, 3), np.uint8), "thermal": np.zeros((1, 1), np.float32)}
+RGB = np.zeros((1, 1, 3), np.uint8)
+PICTURES = itertools.count()
 
 
-def frame(kind: FrameKind, pts_ns: int, *, shutter: bool = False) -> Frame:
-    return Frame(IMAGES[kind], pts_ns, "media", 0, kind, shutter=shutter)
+def frame(kind: FrameKind, pts_ns: int, *, shutter: bool = False, picture: int | None = None) -> Frame:
+    """A frame of one pixel; every thermal picture is a new one unless given."""
+    number = next(PICTURES) if picture is None else picture
+    image = RGB if kind == "rgb" else np.array([[number % 2**24]], np.float32)
+    return Frame(image, pts_ns, "media", 0, kind, shutter=shutter)
 
 
 def run(frames: list[Frame], gate_ns: int = GATE_NS, patience_ns: int | None = None) -> tuple[Pairer, list[FramePair]]:
@@ -63,6 +71,13 @@ def rising(frames: list[Frame]) -> list[Frame]:
     return kept
 
 
+def skipped(frames: list[Frame]) -> tuple[int, int]:
+    """How many have the stamp of the newest before them, and how many an older one."""
+    stamps = [one.pts_ns for one in frames]
+    newest = [max(stamps[:i], default=-(10**18)) for i in range(len(stamps))]
+    return sum(map(int.__eq__, stamps, newest)), sum(map(int.__lt__, stamps, newest))
+
+
 @settings(max_examples=300, deadline=None)
 @given(streams("rgb"), streams("thermal"), st.integers(0, 120 * MS))
 def test_streams_merged_by_stamp_pair_as_brute_force(rgb: list[Frame], thermal: list[Frame], gate_ns: int) -> None:
@@ -86,8 +101,9 @@ def test_any_merge_within_the_patience_gives_the_same_pairs(rgb: list[Frame], th
     kept_rgb, kept_thermal = rising(rgb), rising(thermal)
     if len(kept_rgb) <= 64 and len(kept_thermal) <= 64:  # what a pairer holds
         assert rows(pairs) == brute(kept_rgb, kept_thermal, GATE_NS)
-    assert pairer.stats.duplicates_rgb == len(rgb) - len(kept_rgb)
-    assert pairer.stats.duplicates_thermal == len(thermal) - len(kept_thermal)
+    stats = pairer.stats
+    assert (stats.duplicates_rgb, stats.reordered_rgb) == skipped(rgb)
+    assert (stats.duplicates_thermal, stats.reordered_thermal) == skipped(thermal)
     assert [p.rgb.pts_ns for p in pairs] == [one.pts_ns for one in kept_rgb]
 
 
@@ -149,3 +165,60 @@ def test_skew_is_that_of_the_last_second() -> None:
 def test_a_negative_gate_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 0"):
         Pairer(-1, thermal=True)
+
+
+def repeated(seconds: tuple[float, float], fps: float = 8.7) -> list[Frame]:
+    """Thermal frames of 12 s, the same picture from one second to the other."""
+    times, (a, b) = np.arange(round(12 * fps)) / fps, seconds
+    return [frame("thermal", round(t * 1e9), picture=-1 if a <= t < b else k) for k, t in enumerate(times)]
+
+
+def why_absent(thermal: list[Frame]) -> dict[int, str]:
+    """Why RGB frames at 10 Hz have no thermal frame, by tenth of a second."""
+    rgb = [frame("rgb", k * 100 * MS) for k in range(115)]
+    _, pairs = run(sorted(thermal + rgb, key=lambda one: one.pts_ns))
+    return {p.rgb.pts_ns // (100 * MS): p.thermal_absent for p in pairs}
+
+
+def test_a_picture_that_stays_is_a_shutter_without_telemetry_and_a_stream_that_hangs_when_it_stays_longer() -> None:
+    shut = why_absent(repeated((4.0, 6.0)))
+    assert {tenth for tenth, why in shut.items() if why == "shutter"} == set(range(45, 61))
+    assert set(shut.values()) == {"", "shutter"}
+    frozen = why_absent(repeated((2.0, 12.0)))
+    assert {why for tenth, why in frozen.items() if tenth < 23} == {""}
+    assert {why for tenth, why in frozen.items() if 26 <= tenth < 70} == {"shutter"}
+    assert {why for tenth, why in frozen.items() if tenth > 73} == {"frozen"}
+
+
+def test_a_link_that_repeats_pictures_to_fill_its_rate_is_no_shutter() -> None:
+    filled = [frame("thermal", round(k / 27 * 1e9), picture=k // 3) for k in range(324)]
+    assert set(why_absent(filled).values()) == {""}
+    slow = [
+        frame("thermal", round(k / 2 * 1e9), picture=k // 2) for k in range(30)
+    ]  # two pictures a second, each twice
+    assert "shutter" not in why_absent(slow).values()
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams("rgb"), streams("thermal"), st.integers(-400, 400), st.floats(-500.0, 500.0))
+def test_with_a_known_offset_the_pairs_are_those_of_the_moved_stamps(
+    rgb: list[Frame], thermal: list[Frame], offset_ms: int, drift_ppm: float
+) -> None:
+    offset = TimeOffset(offset_ms=offset_ms, drift_ppm=drift_ppm)
+    kept_rgb, kept_thermal = rising(rgb), rising(thermal)
+    merged = sorted(kept_rgb + kept_thermal, key=lambda one: one.pts_ns)
+    pairer = Pairer(GATE_NS, thermal=True, offset=offset)
+    pairs = [pair for one in merged for pair in pairer.push(one)] + pairer.finish()
+    start_ns = merged[0].pts_ns if merged else 0
+    moved = [replace(one, pts_ns=offset.to_rgb_ns(one.pts_ns, start_ns)) for one in kept_thermal]
+    assert rows(pairs) == brute(kept_rgb, moved, GATE_NS)
+
+
+def test_the_skew_is_that_after_the_offset() -> None:
+    late = [one for t in range(0, 3000, 50) for one in (frame("rgb", t * MS), frame("thermal", (t + 104) * MS))]
+    plain, known = (Pairer(GATE_NS, thermal=True, offset=TimeOffset(offset_ms=offset_ms)) for offset_ms in (0.0, 100.0))
+    for one in sorted(late, key=lambda one: one.pts_ns):
+        plain.push(one)
+        known.push(one)
+    assert (plain.stats.skew_median_ns, known.stats.skew_median_ns) == (4 * MS, 4 * MS)
+    assert [known.newest_ns(kind) for kind in ("rgb", "thermal")] == [2950 * MS, 2954 * MS]

@@ -62,13 +62,8 @@ def test_a_real_subscriber_sees_every_live_topic(broker, listen, connect, factor
         sink.write(factory.wave(name, [0.5, float("nan")], fs=30.0, t0_ns=0, zone="main", person=0, source=source), 0)
     sink.write(factory.event("rr_state", "notice", "RR ok -> lost", zone="main", person=0), 0)
     sink.write(factory.event("input_broken", "warning", "cut short"), 0)
-    none = {"rgb": 0}
-    sink.write(
-        factory.health(
-            0, frames=none, dropped=none, late=none, duplicate=none, detections=1, windows=1, sink_dropped={}
-        ),
-        0,
-    )
+    counts = {name: {"rgb": 0} for name in ("frames", "dropped", "late", "duplicate", "reordered")}
+    sink.write(factory.health(0, **counts, detections=1, windows=1, sink_dropped={}), 0)
     assert sink.close() == 0
     until(lambda: [one.payload for one in ears.on("/status")] == ["online", "offline"], "offline")
 

@@ -62,7 +62,7 @@ def one_of_each() -> list[Record]:
         make.event("hr_state", "notice", "HR ok -> lost: motion", zone="main", person=0, pts_ns=5),
         make.event("input_broken", "warning", "truncated"),
         make.health(
-            9, frames=counts, dropped=counts, late=counts, duplicate=counts, detections=4, windows=2,
+            9, frames=counts, dropped=counts, late=counts, duplicate=counts, reordered=counts, detections=4, windows=2,
             sink_dropped={"mqtt://127.0.0.1/ward": 0},
         ),
     ]  # fmt: skip
