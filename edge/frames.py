@@ -26,7 +26,8 @@ class Frame:
 
     ``image`` is RGB uint8 ``[H, W, 3]`` (order R, G, B), or thermal ``[H, W]`` as float32 or uint16 with
     ``degC = image * scale_degc + offset_degc``. ``seq`` counts the frames the source produced, so a gap in it is a
-    drop. ``shutter`` is True while a thermal camera's shutter (FFC) is known to be closed.
+    drop. ``shutter`` is True while a thermal camera's shutter (FFC) is known to be closed. ``shift_ns`` is by how much
+    the stamp was moved because the clock of the recording had jumped.
     """
 
     image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
@@ -37,6 +38,7 @@ class Frame:
     scale_degc: float = 1.0
     offset_degc: float = 0.0
     shutter: bool = False
+    shift_ns: int = 0
 
     def __post_init__(self) -> None:
         shape, dtype = self.image.shape, self.image.dtype

@@ -7,11 +7,14 @@ import math
 from edge.clips.frame_rate import RateMeter, StreamRate
 from edge.frames import Frame
 
-__all__ = ["SILENT_S", "Intake", "Schedule"]
+__all__ = ["BEHIND_S", "SILENT_S", "Intake", "Schedule"]
 
 _S = 1_000_000_000
 SILENT_S = 1.0
 """An RGB camera that sent nothing for so long is lost; ``ok`` ends within 2 s of a fault."""
+
+BEHIND_S = 60.0
+"""What was due longer ago is not made up for."""
 
 
 class Intake:
@@ -62,6 +65,12 @@ class Schedule:
     def next_ns(self) -> int | None:
         """The next time that is due; None before the start."""
         return None if self._start_ns is None else self._start_ns + (self._done + 1) * self._period_ns
+
+    def pass_over(self, now_ns: int) -> None:
+        """Leave out what is more than ``BEHIND_S`` behind ``now_ns``: after a long stop nobody wants every second."""
+        if self._start_ns is not None:
+            behind_ns = now_ns - round(BEHIND_S * _S) - self._start_ns
+            self._done = max(self._done, behind_ns // self._period_ns)
 
     def pop(self) -> None:
         """The next time was served."""

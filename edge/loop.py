@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edge.cameras import Camera
+from edge.clips.timeline import Timeline
 from edge.errors import FaultError, MmrphysError
 from edge.frames import Frame, FrameKind
 from edge.sinks import Sink
@@ -136,6 +137,7 @@ class Reader(threading.Thread):
     def __init__(self, camera: Camera, inbox: Inbox, pace: Pace, stop: threading.Event) -> None:
         super().__init__(name=f"read-{camera.kind}", daemon=True)
         self._camera, self._inbox, self._pace, self._stop_event = camera, inbox, pace, stop
+        self._timeline = Timeline()
 
     def run(self) -> None:
         """Thread body."""
@@ -158,10 +160,26 @@ class Reader(threading.Thread):
             frame = self._camera.read()
             if frame is None:
                 return
+            if not self._deliver([frame] if self._camera.live else self._steady(frame)):
+                return
+
+    def _steady(self, frame: Frame) -> list[Frame]:
+        """The frame of a recording in stream time, with the one that was held back before it."""
+        jumps, strays = self._timeline.jumps, self._timeline.strays
+        frames = self._timeline.push(frame)
+        if self._timeline.jumps > jumps:
+            _log.warning("%s: its stamps jump; the jump is taken as a gap of some seconds", self._camera.name)
+        if self._timeline.strays > strays:
+            _log.warning("%s: a frame whose stamp is far from all others is left out", self._camera.name)
+        return frames
+
+    def _deliver(self, frames: Iterable[Frame]) -> bool:
+        for frame in frames:
             if not self._camera.live:
                 self._pace.wait(frame.pts_ns, self._stop_event)
             if not self._inbox.put(frame):
-                return
+                return False
+        return True
 
 
 def frames(

@@ -249,6 +249,8 @@ class Pipeline:
 
         A run comes before a look of the same time.
         """
+        for schedule in (self._hops, self._looks):
+            schedule.pass_over(now_ns)
         while True:
             hop_ns, look_ns = self._hops.next_ns, self._looks.next_ns
             if hop_ns is not None and hop_ns <= now_ns and (look_ns is None or hop_ns <= look_ns):

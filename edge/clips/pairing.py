@@ -182,7 +182,7 @@ class Pairer:
         self._decided_ns = rgb.pts_ns
         while self._skews and self._skews[0][0] < rgb.pts_ns - SKEW_SPAN_NS:
             self._skews.popleft()
-        nearest, blind = self._nearest(rgb.pts_ns)
+        nearest, blind = self._nearest(rgb)
         if nearest is None or blind:
             self._unpaired += 1
             return FramePair(rgb, None, thermal_absent=blind or self._why_absent())
@@ -191,13 +191,18 @@ class Pairer:
         self._skews.append((rgb.pts_ns, abs(skew_ns)))
         return FramePair(rgb, nearest, skew_ns)
 
-    def _nearest(self, t_ns: int) -> tuple[Frame | None, str]:
+    def _nearest(self, rgb: Frame) -> tuple[Frame | None, str]:
         """The nearest thermal frame inside the gate, and why it shows nothing. Drops what no later RGB frame wants."""
+        t_ns = rgb.pts_ns
         while len(self._thermal) > 1 and self._thermal[1][0].pts_ns <= t_ns:
             self._thermal.popleft()
         candidates = [self._thermal[i] for i in range(min(2, len(self._thermal)))]
         nearest, blind = min(candidates, key=lambda one: abs(one[0].pts_ns - t_ns), default=(None, ""))
-        return (nearest, blind) if nearest is not None and abs(nearest.pts_ns - t_ns) <= self._gate_ns else (None, "")
+        return (nearest, blind) if nearest is not None and self._belong(nearest, rgb) else (None, "")
+
+    def _belong(self, thermal: Frame, rgb: Frame) -> bool:
+        """Near enough, on one clock."""
+        return abs(thermal.pts_ns - rgb.pts_ns) <= self._gate_ns and thermal.shift_ns == rgb.shift_ns
 
     def _why_absent(self) -> str:
         if not self._has_thermal:

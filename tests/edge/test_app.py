@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +259,26 @@ def test_wall_clock_jumps_change_nothing_but_the_time(tmp_path: Path, monkeypatc
     assert comparable(steady) == comparable(jumping)
     assert {record["time"][:4] for record in jumping} == {"2026", "1970"}
     assert any(record["kind"] == "numerics" and record["hr"]["value"] for record in jumping)
+
+
+@pytest.mark.parametrize("jump_s", [3600, -3600])
+def test_a_device_reset_in_a_recording_is_a_gap_and_the_pulse_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_s: int
+) -> None:
+    """Stamps that go on an hour later or earlier: no hours of looks, nothing of before in what comes after."""
+    steady = rgb_frames(22, start_s=7200.0)
+    frames = [replace(frame, pts_ns=frame.pts_ns + jump_s * S * (frame.seq >= 330)) for frame in steady]
+    monkeypatch.setattr(app, "camera_from_uri", lambda *_: PaintedCamera(frames))
+    monkeypatch.setattr(app, "detector_by_name", lambda _: KnownFace())
+    out = tmp_path / "out.jsonl"
+    kit = Kit(rgb="painted:", thermal="none", sinks=(f"jsonl:{out}",), device_id="kit-7", speed="max")
+    assert run_kit(kit, check=False, as_json=False, stop=threading.Event()) == 0
+    looks = [record for record in map(json.loads, out.read_text().splitlines()) if record["kind"] == "numerics"]
+    assert 22 <= len(looks) <= 35
+    assert [look["pts_ns"] for look in looks] == sorted(look["pts_ns"] for look in looks)
+    states = [look["hr"]["state"] for look in looks]
+    lost = states.index("camera_lost")
+    assert states[lost - 1] == "ok"
+    back = states.index("starting", lost)
+    assert not any(look["hr"]["value"] for look in looks[lost : back + 5])
+    assert states[-1] == "ok"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from fakes.painted_face import HR_PER_MIN, Bench, S, rgb_frames, thermal_frames
@@ -56,6 +57,15 @@ def test_a_thermal_camera_that_stops_is_lost_within_three_seconds_and_takes_no_h
     assert looks[19].rr.value is not None
     assert {looks[second].rr.state for second in (23, 24, 25)} == {"thermal_lost"}
     assert {looks[second].hr.state for second in (19, 23, 24, 25)} == {"ok"}
+
+
+def test_a_shutter_without_telemetry_is_seen_from_its_frozen_picture_and_said() -> None:
+    moving = list(thermal_frames(9))
+    thermal = [replace(frame, image=moving[35].image) if 4.0 < frame.pts_ns / S < 6.0 else frame for frame in moving]
+    frames = sorted([*rgb_frames(9), *thermal], key=lambda frame: frame.pts_ns)
+    looks = {look.pts_ns // S: look for look in Bench(thermal=True).feed(frames).vitals}
+    assert [second for second, look in looks.items() if "ffc" in look.rr.why] == [5, 6, 7, 8]
+    assert all("ffc" not in look.hr.why for look in looks.values())
 
 
 def test_drops_are_the_gaps_in_the_sequence() -> None:

@@ -46,6 +46,31 @@ def test_resampling_equals_linear_interpolation_at_the_grid_times(
     assert [one.k for one in out] == list(range(out[0].k, out[0].k + len(out)))
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.floats(5.0, 60.0), st.floats(0.0, 0.45), st.floats(0.0, 0.6), st.floats(10.0, 60.0), st.integers(0, 2**32))
+def test_marks_and_missing_frames_are_those_of_the_spacing_around_each_grid_time(
+    source_fps: float, jitter: float, drop: float, grid_fps: float, seed: int
+) -> None:
+    """By brute force, over streams with jitter, single drops and long holes."""
+    random = np.random.default_rng(seed)
+    times = (np.arange(200) + random.uniform(-jitter, jitter, 200)) / source_fps
+    hole = random.uniform(0.0, 200 / source_fps, 2)
+    kept = (random.random(200) >= drop) & ((times < hole.min()) | (times > hole.max()))
+    kept[:2] = True
+    stamps = np.unique(np.round(times[kept] * S).astype(np.int64))
+    clock = GridClock(int(stamps[0]), grid_fps)
+    stream = Resampler(clock, LIMITS)
+    out = {one.k: one for t in stamps for one in stream.push(int(t), cells(0.0))}
+    for k in range(clock.index_at(int(stamps[-1]) + 1)):
+        t_ns = clock.t_ns(k)
+        after = int(np.searchsorted(stamps, t_ns))
+        spacing_s = 0.0 if stamps[after] == t_ns else (stamps[after] - stamps[after - 1]) / S
+        assert (k in out) == (spacing_s <= 1.0)
+        if k in out and spacing_s:
+            assert out[k].bridged == (spacing_s > 0.25)
+            assert out[k].gap or not out[k].bridged
+
+
 def test_a_source_on_the_grid_passes_unchanged() -> None:
     stream = Resampler(GridClock(0, 25.0), LIMITS)
     out = [one for k in range(50) for one in stream.push(k * S // 25, cells(k))]
