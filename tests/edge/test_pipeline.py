@@ -12,6 +12,7 @@ from edge.clips.crop import Box
 from edge.errors import FaultError
 from edge.frames import Frame
 from edge.pipeline import WaveBlock
+from edge.rig import CameraGeometry, Plane, Rig
 from edge.vitals import Vitals
 
 
@@ -66,6 +67,17 @@ def test_a_shutter_without_telemetry_is_seen_from_its_frozen_picture_and_said() 
     looks = {look.pts_ns // S: look for look in Bench(thermal=True).feed(frames).vitals}
     assert [second for second, look in looks.items() if "ffc" in look.rr.why] == [5, 6, 7, 8]
     assert all("ffc" not in look.hr.why for look in looks.values())
+
+
+def test_a_face_that_the_thermal_camera_does_not_see_costs_thermal_alone() -> None:
+    rows = ((1.0, 0.0, 500.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    plane = Plane(thermal_from_rgb=rows, marker_px=50.0, views=("1",), markers=9, rmse_px=0.5, held_out_px=0.6)
+    sizes = CameraGeometry(width=140, height=140), CameraGeometry(width=120, height=120)
+    rig = Rig(rgb=sizes[0], thermal=sizes[1], planes=(plane,))
+    frames = sorted([*rgb_frames(17), *thermal_frames(17)], key=lambda frame: frame.pts_ns)
+    last = Bench(thermal=True, rig=rig).feed(frames).vitals[-1]
+    assert (last.hr.state, last.rr.state == "ok") == ("ok", False)
+    assert "thermal_gap" in last.rr.why
 
 
 def test_drops_are_the_gaps_in_the_sequence() -> None:

@@ -25,6 +25,7 @@ from fakes.video_files import write_video
 from edge.bundle import default_bundle_dir
 from edge.cameras.scene import Scene, SceneParams, View
 from edge.cli import main
+from edge.rig import CameraGeometry, Plane, Rig, json_from_rig
 from edge.sinks.records import comparable, json_schema
 from edge.vitals import VALUE_STATES
 
@@ -224,6 +225,22 @@ def test_a_face_that_leaves_is_a_state_and_comes_back(tmp_path: Path) -> None:
     assert {by_time[float(t)]["state"] for t in (14, 15)} == {"no_face"}
     assert all(by_time[float(t)]["value"] is None for t in range(14, 22))
     assert by_time[27.0]["state"] == "ok"
+
+
+@pytest.mark.slow
+def test_cameras_that_do_not_share_a_view_need_their_rig_for_breathing(tmp_path: Path) -> None:
+    """The thermal camera sees everything 60 RGB pixels to the side, a quarter of the region around the face."""
+    rows = ((1 / 3, 0.0, -60 / 3), (0.0, 1 / 3, 0.0), (0.0, 0.0, 1.0))
+    plane = Plane(thermal_from_rgb=rows, marker_px=50.0, views=("1",), markers=9, rmse_px=0.5, held_out_px=0.6)
+    sizes = CameraGeometry(width=480, height=360), CameraGeometry(width=160, height=120)
+    path = tmp_path / "rig.json"
+    path.write_bytes(json_from_rig(Rig(rgb=sizes[0], thermal=sizes[1], planes=(plane,))))
+    words = ("--rgb", f"synthetic:?hr=72&rr=15&seconds=28&seed=1&parallax_px=60&{SMALL}")
+    _, without = run(tmp_path / "without.jsonl", *words)
+    _, with_rig = run(tmp_path / "with.jsonl", *words, "--rig", str(path))
+    assert "ok" not in {record["rr"]["state"] for record in numerics(without)}
+    last = numerics(with_rig)[-1]["rr"]
+    assert (last["state"], last["value"]) == ("ok", pytest.approx(15, abs=2))
 
 
 # ------------------------------------------------------------------------------------------------ any speed

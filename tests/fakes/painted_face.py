@@ -17,6 +17,7 @@ from edge.faces import Detection
 from edge.faces.track import FaceTracker
 from edge.frames import Frame
 from edge.pipeline import Options, Output, Pipeline
+from edge.rig import IDENTITY, Rig
 from edge.vitals import Vitals
 
 S = 1_000_000_000
@@ -91,9 +92,11 @@ def thermal_frames(
 class Bench:
     """A pipeline and the parts that a test turns."""
 
-    def __init__(self, *, thermal: bool = False, hop_s: float = 1.0, bundle: Bundle | None = None) -> None:
+    def __init__(
+        self, *, thermal: bool = False, hop_s: float = 1.0, bundle: Bundle | None = None, rig: Rig = IDENTITY
+    ) -> None:
         self.face, self.runtime = KnownFace(), GreenRuntime()
-        options = Options("bed-1", thermal, hop_s=hop_s)
+        options = Options("bed-1", thermal, hop_s=hop_s, rig=rig)
         self.pipeline = Pipeline(bundle or load_bundle(None), self.runtime, FaceTracker(self.face), options)
         self.outputs: list[Output] = []
 
