@@ -63,14 +63,14 @@ def stages(frames: list[Frame]) -> dict[str, Callable[[int], object]]:
     cells, thermal = np.zeros((3, 9, 9), np.float32), np.zeros((1, 9, 9), np.float32)
     grid, pairer = PairGrid(GridClock(0, FPS), thermal=True), Pairer(75_000_000, thermal=True)
     ring = FrameRing(4, FRAMES, 72)
-    heat = np.zeros((120, 160), np.uint16)
+    heat = [np.full((120, 160), degc, np.uint16) for degc in (30, 31)]
 
     def pts_ns(k: int) -> int:
         return round(k * 1e9 / FPS)
 
     def pair(k: int) -> None:
         pairer.push(Frame(frames[0].image, pts_ns(k), "media", k, "rgb"))
-        pairer.push(Frame(heat, pts_ns(k) + 5_000_000, "media", k, "thermal"))
+        pairer.push(Frame(heat[k % 2], pts_ns(k) + 5_000_000, "media", k, "thermal"))
 
     def add(k: int) -> None:
         ring.append(np.zeros((4, 72, 72), np.float32), pts_ns(k))

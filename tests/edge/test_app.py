@@ -102,7 +102,9 @@ def test_a_lost_rgb_camera_is_told_while_the_thermal_one_keeps_sending(
 ) -> None:
     now_ns = time.monotonic_ns()
     long_ago = [now_ns - 9 * S + k * S // 30 for k in range(30)]
-    plugged_in(LiveCamera("rgb", long_ago), LiveCamera("thermal", long_ago, then_now=True))
+    thermal = LiveCamera("thermal", long_ago, then_now=True)
+    thermal.drift_ppm = 12.34  # type: ignore[attr-defined] - one that maps a clock of its own
+    plugged_in(LiveCamera("rgb", long_ago), thermal)
     code, records = run(tmp_path / "out.jsonl", seconds=2.0)
     looks = [record for record in records if record["kind"] == "numerics"]
     assert code == 0
@@ -110,6 +112,7 @@ def test_a_lost_rgb_camera_is_told_while_the_thermal_one_keeps_sending(
     assert all(look["hr"]["value"] is None for look in looks)
     health = [record for record in records if record["kind"] == "health"]
     assert health[-1]["uptime_s"] is not None
+    assert health[-1]["drift_ppm"] == {"thermal": 12.3}
 
 
 def test_seconds_end_a_live_run_that_sees_nothing(plugged_in: Callable[..., None], tmp_path: Path) -> None:
