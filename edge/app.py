@@ -21,6 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 from edge.bundle import Bundle, load_bundle
 from edge.cameras import Camera, camera_from_uri
 from edge.config import Kit
+from edge.engine_build import BuildStoppedError
 from edge.errors import InputError, MmrphysError, UsageError
 from edge.faces import detector_by_name
 from edge.faces.track import FaceTracker
@@ -36,7 +37,7 @@ from edge.sinks.factory import RecordFactory
 from edge.sinks.records import EventCode, Record, Severity
 from edge.vitals import Truth, Vitals
 
-__all__ = ["run_kit"]
+__all__ = ["cameras_from_kit", "run_kit", "runtime_from_kit"]
 
 _log = logging.getLogger(__name__)
 _S = 1_000_000_000
@@ -75,13 +76,20 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
     MmrphysError
         What cannot start, with the exit code of its kind. What breaks later ends the run in order and is raised then.
     """
-    cameras = _cameras(kit)
+    cameras = cameras_from_kit(kit)
     context = SinkContext(kit.device_id, kit.allow_plaintext, _truth(cameras))
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
     bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
     _check_measurable(bundle, cameras)
     rig = load_rig(Path(kit.rig)) if kit.rig else IDENTITY
-    with closing(_runtime(kit, bundle)) as runtime, ExitStack() as opened:
+    try:
+        engine = runtime_from_kit(kit, bundle, stop)
+    except BuildStoppedError as error:  # as a run that is stopped: in order, before its first frame
+        _log.warning("%s", error)
+        if as_json:
+            print(json.dumps(Summary().as_dict()), flush=True)  # noqa: T201 - the answer that --json asks for
+        return 0
+    with closing(engine) as runtime, ExitStack() as opened:
         for camera in cameras:
             camera.open()
             opened.callback(camera.close)
@@ -90,7 +98,7 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
         return run.check(as_json=as_json) if check else run.to_the_end(opened, as_json=as_json)
 
 
-def _cameras(kit: Kit) -> list[Camera]:
+def cameras_from_kit(kit: Kit) -> list[Camera]:
     """The RGB camera and, unless there is none, the thermal one; a synthetic scene brings its own."""
     assert kit.rgb is not None, "edge.config.check holds this"
     cameras = [camera_from_uri(kit.rgb, "rgb")]
@@ -133,9 +141,10 @@ def _drifts_ppm(cameras: Iterable[Camera]) -> dict[FrameKind, float]:
     return {kind: ppm for kind, ppm in known if ppm is not None}
 
 
-def _runtime(kit: Kit, bundle: Bundle) -> Runtime:
+def runtime_from_kit(kit: Kit, bundle: Bundle, stop: threading.Event | None = None) -> Runtime:
+    """The runtime that ``kit`` asks for, after its self-test; BuildStoppedError when ``stop`` was set before."""
     name = "onnxrt" if kit.runtime == "auto" else kit.runtime
-    runtime: Runtime = importlib.import_module(RUNTIMES[name]).open_runtime(bundle, kit.mode, kit.precision)
+    runtime: Runtime = importlib.import_module(RUNTIMES[name]).open_runtime(bundle, kit.mode, kit.precision, stop)
     return runtime
 
 

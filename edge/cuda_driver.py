@@ -47,6 +47,12 @@ class Driver:
         return Gpu(name.value.decode(errors="replace"), f"{self._attribute(_SM_MAJOR, device)}."
                    f"{self._attribute(_SM_MINOR, device)}")  # fmt: skip
 
+    def version(self) -> str:
+        """The newest CUDA that the driver knows, for example ``12.6``."""
+        number = ctypes.c_int()
+        self._call("cuDriverGetVersion", ctypes.byref(number))
+        return f"{number.value // 1000}.{number.value % 1000 // 10}"
+
     def capture(self, stream: int, work: Callable[[], None]) -> Callable[[], None]:
         """What ``work`` puts on ``stream``, recorded without being run; the answer puts all of it there at once.
 

@@ -14,13 +14,14 @@ import typer
 
 from edge.errors import BundleError, EngineError, MissingExtraError, UsageError
 from edge.interrupt import stop_on_signal
+from edge.vitals import Mode
 
 if TYPE_CHECKING:  # commands import their work when called
     from edge.bundle import Bundle, Graph
     from edge.engine_build import Progress, Span
     from edge.engines import EngineCache, Entry, Machine
 
-__all__ = ["engine"]
+__all__ = ["build_bar", "engine"]
 
 engine = typer.Typer(help="Engines for NVIDIA GPUs: built here from a bundle, kept, checked and removed.")
 
@@ -37,7 +38,12 @@ def build(
     precision: Annotated[
         list[str] | None, typer.Option(help="Number formats, repeated for several. Default: what run takes.")
     ] = None,
-    batch: Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="Clips a call (windows).")] = "1",
+    mode: Annotated[
+        list[Mode] | None, typer.Option(help="Kinds of graph, repeated for both. Default: exact, which run takes.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="N|MIN:OPT:MAX", help="Windows a call; run takes 1, others are for your programs.")
+    ] = "1",
     timing_cache: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Start from these measurements, of a kit that you trust.")
     ] = None,
@@ -48,16 +54,17 @@ def build(
     cache: CacheOption = None,
     as_json: JsonSwitch = False,
 ) -> None:
-    """Build the engines of a bundle for this machine. An engine that is there and sound is kept."""
+    """Build the engine that run takes of a bundle, or others, for this machine. One that is there and sound is kept."""
     from edge.bundle import load_bundle  # noqa: PLC0415
     from edge.engine_build import STREAM_SPAN, BuildStoppedError, find_tensorrt  # noqa: PLC0415
     from edge.engines import engine_from_graph, fingerprint_of, machine_of  # noqa: PLC0415
 
     clips, measured = _span(batch), _timing(timing_cache)
     trt, place = find_tensorrt(), _cache(cache)
-    graphs = _graphs(load_bundle(bundle), precision or ["auto"])
+    graphs = _graphs(load_bundle(bundle), precision or ["auto"], mode or ["exact"])
     machine, done = machine_of(trt), []
-    with stop_on_signal() as stop, _bar(stop, shown=not as_json) as progress:
+    unfit = _cannot_run(machine)
+    with stop_on_signal() as stop, build_bar(stop, shown=not as_json) as progress:
         for graph in graphs:
             span = STREAM_SPAN if graph.entry.mode == "stream" else clips
             wanted = fingerprint_of(graph, span, machine)
@@ -67,34 +74,31 @@ def build(
                 )
             except BuildStoppedError as error:
                 raise KeyboardInterrupt from error
-            done.append({"graph": graph.name, "engine": str(place.path(graph.name, wanted)), "why": made.why})
+            path = str(place.path(graph.name, wanted))
+            done.append({"graph": graph.name, "engine": path, "why": made.why, "runs_here": not unfit})
     if save_timing_cache:
         _save(save_timing_cache, place.load_timing(machine))
-    typer.echo(msgspec.json.encode(done) if as_json else "\n".join(f"{one['graph']}: {one['why']}" for one in done))
+    lines = [f"{one['graph']}: {one['why']}" for one in done] + [f"none of it runs here: {unfit}"] * bool(unfit)
+    typer.echo(msgspec.json.encode(done) if as_json else "\n".join(lines))
 
 
 @engine.command("list")
 def list_(*, cache: CacheOption = None, as_json: JsonSwitch = False) -> None:
     """Show the engines there are, and which of them can be used here."""
     entries = list(_cache(cache).entries(_machine_if_any()))
-    if as_json:
-        typer.echo(msgspec.json.encode([_dict(entry) for entry in entries]))
-        return
-    for entry in entries:
-        typer.echo(_line(entry))
-    if not entries:
+    _show(entries, as_json=as_json)
+    if not (entries or as_json):
         typer.echo(f"no engines in {_cache(cache).folder}; build some with: mmrphys engine build")
 
 
 @engine.command()
-def verify(*, cache: CacheOption = None) -> None:
+def verify(*, cache: CacheOption = None, as_json: JsonSwitch = False) -> None:
     """Check every engine against this machine's key, GPU and TensorRT. Ends with 4 when one is refused."""
     from edge.engine_build import find_tensorrt  # noqa: PLC0415
     from edge.engines import machine_of  # noqa: PLC0415
 
     entries = list(_cache(cache).entries(machine_of(find_tensorrt())))
-    for entry in entries:
-        typer.echo(_line(entry))
+    _show(entries, as_json=as_json)
     if refused := [entry for entry in entries if entry.refused]:
         seen = f"{len(refused)} of {len(entries)} engines are refused"
         raise EngineError(f"{seen}; 'mmrphys engine clean' removes them, 'mmrphys engine build' makes new ones")
@@ -128,19 +132,25 @@ def _machine_if_any() -> Machine | None:
         return None
 
 
-def _graphs(bundle: Bundle, precisions: list[str]) -> list[Graph]:
-    """The graphs meant for TensorRT in these precisions; BundleError for one that is missing or refused."""
+def _cannot_run(machine: Machine) -> str:
+    """Why no engine runs on ``machine``; empty where one can. TensorRT-RTX builds without a GPU what it cannot run."""
+    return "there is no CUDA driver or no GPU; engines have to be built where they run" if machine.sm == "none" else ""
+
+
+def _graphs(bundle: Bundle, precisions: list[str], wanted: list[Mode]) -> list[Graph]:
+    """The graphs meant for TensorRT in these precisions and modes; BundleError for one that is missing or refused."""
     from edge.bundle import FORCE  # noqa: PLC0415
 
     meant = {(entry.precision, entry.mode) for entry in bundle.manifest.graphs if entry.runtime == "tensorrt"}
     found = []
     for precision in precisions:
         bare = "fp32" if precision == "auto" else precision.removeprefix(FORCE)
-        modes = sorted(mode for has, mode in meant if has == bare)
-        if not modes:
-            has = ", ".join(sorted({one for one, _ in meant})) or "none"
-            raise BundleError(f"bundle {bundle.manifest.name!r} has no {bare} graph for TensorRT; it has {has}")
-        found += [bundle.graph(mode, "tensorrt", precision) for mode in modes]
+        for mode in wanted:
+            if (bare, mode) not in meant:
+                has = ", ".join(sorted(f"{one}/{kind}" for one, kind in meant)) or "none"
+                seen = f"bundle {bundle.manifest.name!r} has no {bare}/{mode} graph for TensorRT"
+                raise BundleError(f"{seen}; it has {has}")
+            found.append(bundle.graph(mode, "tensorrt", precision))
     return found
 
 
@@ -175,7 +185,7 @@ def _save(path: Path, timing: bytes) -> None:
 
 
 @contextmanager
-def _bar(stop: threading.Event, *, shown: bool) -> Iterator[Progress]:
+def build_bar(stop: threading.Event, *, shown: bool) -> Iterator[Progress]:
     """A progress bar on standard error, which also carries the wish to stop."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress as Bars  # noqa: PLC0415
@@ -191,6 +201,14 @@ def _bar(stop: threading.Event, *, shown: bool) -> Iterator[Progress]:
         yield progress
 
 
+def _show(entries: list[Entry], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode([_dict(entry) for entry in entries]))
+        return
+    for entry in entries:
+        typer.echo(_line(entry))
+
+
 def _dict(entry: Entry) -> dict[str, Any]:
     fingerprint = msgspec.to_builtins(entry.fingerprint)
     return {
@@ -203,4 +221,5 @@ def _line(entry: Entry) -> str:
     made = entry.fingerprint
     where = f"{made.machine.tensorrt} SM {made.machine.sm} L4T {made.machine.l4t}" if made else "unknown"
     facts = [entry.path.name, made.precision if made else "?", where, f"{entry.size / 1e6:.1f} MB"]
-    return "  ".join([*facts, entry.refused or "ok"])
+    sound = f"sound, but {unfit}" if made and (unfit := _cannot_run(made.machine)) else "ok"
+    return "  ".join([*facts, entry.refused or sound])

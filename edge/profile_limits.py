@@ -24,7 +24,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["THIS_CPU", "Device", "Limit", "device_from_probe", "devices", "find_device", "limit_of", "seconds_of"]
+__all__ = ["THIS_CPU", "Device", "Limit", "device_from_probe", "device_of_gpu", "devices", "find_device", "limit_of",
+           "seconds_of"]  # fmt: skip
 
 THIS_CPU = "this-cpu"
 """The device that is measured instead of looked up: one core of this processor, times the threads in use."""
@@ -43,6 +44,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gb_s: float
     sources: list[str]
     unchecked: list[str]
+    found_as: str = ""
+    """Part of what such a board or GPU calls itself."""
 
     def peak(self, precision: str) -> float:
         """Operations a second in ``fp32``, ``fp16`` or ``int8``."""
@@ -79,6 +82,23 @@ def find_device(name: str) -> Device:
     if name not in table:
         raise UsageError(f"there is no device {name!r}{nearest(name, [THIS_CPU, *table])}")
     return table[name]
+
+
+def device_of_gpu(wanted: str | None, seen: str) -> tuple[Device | None, bool, str]:
+    """The device to compare a GPU with that calls itself ``seen``, whether it is that GPU, and why there is none.
+
+    UsageError when ``wanted`` is not in the table.
+    """
+    if wanted == THIS_CPU:
+        raise UsageError("--limit this-cpu bounds no engine on a GPU; leave it out, or name a device of the table")
+    if wanted is not None:
+        device = find_device(wanted)
+        return device, bool(device.found_as) and device.found_as in seen, ""
+    fitting = {name: one for name, one in devices().items() if one.found_as and one.found_as in seen}
+    if len(fitting) == 1:
+        return next(iter(fitting.values())), True, ""
+    has = f"has {', '.join(fitting)} for" if fitting else "knows no"
+    return None, False, f"edge/devices.toml {has} {seen!r}; name one with --limit"
 
 
 def device_from_probe(found: Probe, threads: int) -> Device:

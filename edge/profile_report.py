@@ -1,19 +1,17 @@
-"""A profile in words, as a page, and beside another one."""
+"""A profile in words, and beside another one; as a page it is in :mod:`edge.profile_page`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
-from edge.html_page import Html, bullets, figure, page, paragraph, section, table
 from edge.profile_layers import Layer
 from edge.profile_limits import Limit, seconds_of
-from edge.profiling import FULL_RUNS, FULL_SECONDS, MIN_P99_RUNS, Report, Timing
-from edge.svg_plot import Plot, key, number_axis
+from edge.profile_parts import engine_lines, stage_lines
+from edge.profile_types import FULL_RUNS, FULL_SECONDS, MIN_P99_RUNS, Report, Timing
 
-__all__ = ["by_operation", "difference", "html", "lines", "noise"]
+__all__ = ["board_facts", "by_operation", "difference", "distance", "layer_rows", "limit_lines", "lines", "noise",
+           "subject_lines"]  # fmt: skip
 
 LEAST_NOISE = 0.01
 """Clocks and schedulers make two runs differ by this much even where their blocks agree."""
@@ -22,22 +20,29 @@ TOP_LAYERS = 15
 
 def lines(report: Report) -> Iterator[str]:
     """The report for a terminal; the last line says how far it is from the limit."""
-    yield from _subject_lines(report)
+    yield from subject_lines(report)
     yield from _board_lines(report)
     yield from (f"warning: {text}" for text in report.warnings)
     yield ""
     yield from _timing_lines(report)
     yield ""
+    if report.engine:
+        yield from engine_lines(report.engine)
+        yield ""
     yield from _layer_lines(report)
     yield ""
+    if report.stages:
+        yield from stage_lines(report.stages)
+        yield ""
     yield from (f"not measured: {text}" for text in report.not_measured)
     if report.trtexec:
-        yield f"the plain form on a GPU (not run here): {report.trtexec}"
+        yield f"the same by NVIDIA's benchmark (--check-trtexec runs it): {report.trtexec}"
     yield ""
     yield from limit_lines(report)
 
 
-def _subject_lines(report: Report) -> Iterator[str]:
+def subject_lines(report: Report) -> Iterator[str]:
+    """Which graph, at which size and pace, on which machine."""
     card, pace, cpu = report.graph, report.pace, report.machine
     of = f" of bundle {card.bundle}" if card.bundle else ""
     yield f"{card.file}{of} ({card.mode}, {card.precision}, {card.runtime}), sha256 {card.sha256[:12]}"
@@ -48,9 +53,16 @@ def _subject_lines(report: Report) -> Iterator[str]:
     )
     threads = f"{report.plan.threads} thread{'s' * (report.plan.threads > 1)}"
     yield (
-        f"measured on {where(report)}: {cpu.cpu}, {cpu.architecture}, {cpu.cores} cores, load {cpu.load:g}, {threads}, "
-        f"ONNX Runtime {cpu.onnxruntime}, Python {cpu.python}"
+        f"measured on {where(report)}: {cpu.cpu}, {cpu.architecture}, {cpu.cores} cores, load {cpu.load:g}, "
+        f"{_runtime_of(report, threads)}, Python {cpu.python}"
     )
+
+
+def _runtime_of(report: Report, threads: str) -> str:
+    engine = report.engine
+    if engine is None:
+        return f"{threads}, ONNX Runtime {report.machine.onnxruntime}"
+    return f"GPU {engine.gpu} (SM {engine.sm}), {engine.engine}, driver for CUDA {engine.cuda}"
 
 
 def where(report: Report) -> str:
@@ -59,6 +71,13 @@ def where(report: Report) -> str:
 
 
 def _board_lines(report: Report) -> Iterator[str]:
+    yield "board: " + (", ".join(board_facts(report)) or "tells no power mode, clocks, temperatures or power")
+    memory = report.memory
+    yield f"memory: peak {memory.peak_mb:.0f} MB of the process, {memory.before_mb:.0f} MB before the graph was loaded"
+
+
+def board_facts(report: Report) -> list[str]:
+    """What the board told: release, power mode, clocks, the hottest zone from before to after, power."""
     before, after = report.before, report.after
     told = [f"L4T {before.l4t}"] * bool(before.l4t) + [f"power mode {before.power_mode}"] * bool(before.power_mode)
     for clock in after.clocks:
@@ -68,10 +87,7 @@ def _board_lines(report: Report) -> Iterator[str]:
         hot = max(after.temperatures_degc, key=lambda zone: after.temperatures_degc[zone])
         start = before.temperatures_degc.get(hot)
         told.append(f"{hot} {'' if start is None else f'{start:g} to '}{after.temperatures_degc[hot]:g} degC")
-    told += [f"{rail} {watts:g} W" for rail, watts in after.power_w.items()]
-    yield "board: " + (", ".join(told) or "tells no power mode, clocks, temperatures or power")
-    memory = report.memory
-    yield f"memory: peak {memory.peak_mb:.0f} MB of the process, {memory.before_mb:.0f} MB before the graph was loaded"
+    return told + [f"{rail} {watts:g} W" for rail, watts in after.power_w.items()]
 
 
 def _timing_lines(report: Report) -> Iterator[str]:
@@ -120,18 +136,25 @@ def layer_rows(report: Report) -> list[tuple[str, ...]]:
     return [_layer_row(layer, report.limit) for layer in sorted(report.layers, key=lambda one: -one.us)]
 
 
-def _layer_row(layer: Layer, limit: Limit) -> tuple[str, ...]:
-    flops = layer.flops
+def _layer_row(layer: Layer, limit: Limit | None) -> tuple[str, ...]:
+    flops, measured = layer.flops, (layer.name, layer.op, f"{layer.us:.1f}", f"{layer.share:.1%}")
+    if layer.op == "engine":  # fused from several layers: what it computes is TensorRT's own
+        return (*measured, "-", "-", "-", "-")
     mflop = "?" if flops is None else f"{flops / 1e6:.3f}"
     speed = f"{flops / layer.us / 1e3:.1f}" if flops and layer.us else "-"
-    bound_us = seconds_of(flops or 0, layer.bytes, limit.tflop_s * 1e12, limit.gb_s) * 1e6
-    measured = layer.name, layer.op, f"{layer.us:.1f}", f"{layer.share:.1%}"
-    return (*measured, mflop, f"{layer.bytes / 1e6:.3f}", speed, f"{bound_us:.1f}")
+    bound = "-"
+    if limit:
+        bound = f"{seconds_of(flops or 0, layer.bytes, limit.tflop_s * 1e12, limit.gb_s) * 1e6:.1f}"
+    return (*measured, mflop, f"{layer.bytes / 1e6:.3f}", speed, bound)
 
 
 def limit_lines(report: Report) -> Iterator[str]:
     """The roofline, and the distance from it where times and limit are of one device."""
-    limit, p50_ms = report.limit, report.timings[0].p50_ms
+    limit = report.limit
+    if limit is None:
+        yield f"no limit to compare with: {report.no_limit}"
+        return
+    p50_ms = _compute_ms(report)
     unknown = f"; not counted: {', '.join(limit.flops_unknown)}" if limit.flops_unknown else ""
     yield f"arithmetic {limit.flops / 1e9:.4f} GFLOP, layers move {limit.moved_bytes / 1e6:.1f} MB{unknown}"
     loose = f"; not looked up: {', '.join(limit.unchecked)}" if limit.unchecked else ""
@@ -140,13 +163,28 @@ def limit_lines(report: Report) -> Iterator[str]:
     floor = f"at least {limit.floor_ms:.4f} ms by {limit.floor_by}; {written}"
     if not limit.measured_here:
         yield f"computed, not measured: {floor}"
-        yield f"no ratio: the times are ONNX Runtime's on this processor, the limit is that of a {limit.device}"
+        ours = f"of {report.engine.gpu}" if report.engine else "ONNX Runtime's on this processor"
+        yield f"no ratio: the times are {ours}, the limit is that of a {limit.device}"
         return
     yield floor
     peak = limit.tflop_s * 1e6
     if beyond := sum((layer.flops or 0) > peak * layer.us for layer in report.layers):
         yield f"layers that ran faster than the probe's peak: {beyond}; it met a busy machine, the true limit is lower"
     yield f"{p50_ms / limit.floor_ms:.1f} times from the limit"
+
+
+def distance(report: Report) -> float | None:
+    """How many times longer than the limit it takes; None where times and limit are of two devices."""
+    limit = report.limit
+    return _compute_ms(report) / limit.floor_ms if limit and limit.measured_here else None
+
+
+def _compute_ms(report: Report) -> float:
+    """What is compared with the limit: the fastest GPU Compute of the first input, or the whole call on a CPU."""
+    if report.engine is None:
+        return report.timings[0].p50_ms
+    first = report.timings[0].input
+    return min(one.gpu_compute.p50_ms for one in report.engine.phases if one.input == first)
 
 
 def noise(timing: Timing) -> float:
@@ -158,7 +196,9 @@ def difference(report: Report, other: Report) -> Iterator[str]:
     """``report`` against ``other``, for every input that both have, with the band within which it means nothing."""
     for what, own, its in (
         ("graph", report.graph.sha256, other.graph.sha256),
+        ("runtime", report.graph.runtime, other.graph.runtime),
         ("processor", report.machine.cpu, other.machine.cpu),
+        ("GPU", report.engine.gpu if report.engine else "", other.engine.gpu if other.engine else ""),
         ("board", report.before.model, other.before.model),
         ("power mode", report.before.power_mode, other.before.power_mode),
         ("ONNX Runtime", report.machine.onnxruntime, other.machine.onnxruntime),
@@ -175,35 +215,3 @@ def _changed(mine: Timing, reference: Timing) -> str:
     verdict = "within the noise" if abs(change) <= band else "slower" if change > 0 else "faster"
     compared = f"p50 {mine.p50_ms:.3f} against {reference.p50_ms:.3f} ms, {change:+.1%}"
     return f"{mine.input}: {compared}, noise band {band:.1%}: {verdict}"
-
-
-def html(report: Report) -> str:
-    """One page, without anything from elsewhere."""
-    rows = layer_rows(report)
-    head = ("layer", "operation", "us", "share", "MFLOP", "MB", "GFLOP/s", "bound us")
-    text = [line for line in lines(report) if line and not line.startswith("  ")]
-    caption = f"Every layer, median of {report.plan.layer_runs} profiled runs; bounds of {report.limit.device}."
-    return page(
-        f"Profile of {report.graph.file}",
-        paragraph("Times of one inference, on the machine named below and on no other."),
-        section("Result", bullets(text)),
-        section("Over the run", _plot(report)),
-        section("Layers", table(caption, head, rows, text_columns=(0, 1))),
-    )
-
-
-def _plot(report: Report) -> Html:
-    most = max(max(one.blocks_ms) for one in report.timings)
-    plot = Plot(
-        number_axis(0.0, 1.0, "part of the runs"),
-        number_axis(0.0, most, "ms, median of a tenth"),
-        "Median time in each tenth of the runs",
-    )
-    styles = ("c1", "c2")
-    for one, style in zip(report.timings, styles, strict=False):
-        middle = (np.arange(len(one.blocks_ms)) + 0.5) / len(one.blocks_ms)
-        plot.line(middle, np.array(one.blocks_ms), style)
-    legend = [key(style, "line", one.input) for one, style in zip(report.timings, styles, strict=False)]
-    return figure(
-        plot.svg(), "A slope is a clock that sinks or a cache that fills; a jump is another program.", legend=legend
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import MAX_FILE_BYTES, Bundle
+from edge.bundle import MAX_FILE_BYTES, Bundle, RuntimeForm
 from edge.errors import BundleError, FaultError, UsageError
 from edge.graph_bytes import graph_facts
 from edge.profile_layers import open_session
@@ -77,7 +77,8 @@ class Runner:
 class Subject:
     """A graph's bytes, inputs by name (``self-test`` first, where there is one), and what cannot be measured of it.
 
-    ``plain``: the file and the input's shape that trtexec would take, None where there is no plain form.
+    ``plain``: the file and the input's shape that trtexec would take, None where there is no plain form. ``expected``:
+    the golden waves of the first input and how far from them a sound runtime may be; empty where there are none.
     """
 
     card: GraphCard
@@ -86,6 +87,8 @@ class Subject:
     plain: str | None
     input_name: str
     not_measured: tuple[str, ...] = ()
+    expected: Mapping[str, Floats] = field(default_factory=dict)
+    tolerance: float = 0.0
 
     def least_bytes(self, runners: Mapping[str, Runner]) -> int:
         """What must go through memory once: inputs, outputs, and the graph's file for its weights."""
@@ -105,13 +108,13 @@ class Subject:
         return shlex.join(words)
 
 
-def subject_from_bundle(bundle: Bundle, mode: Mode, precision: str) -> Subject:
-    """The graph that the ONNX runtime takes of ``bundle``, run on the clip of its self-test and on noise.
+def subject_from_bundle(bundle: Bundle, mode: Mode, precision: str, runtime: RuntimeForm = "onnxrt") -> Subject:
+    """The graph that ``runtime`` takes of ``bundle``, run on the clip of its self-test and on noise.
 
     BundleError when it has none, or a self-test that cannot be read.
     """
-    graph = bundle.graph(mode, "onnxrt", precision)
-    clip, _ = selftest_from_bundle(bundle)
+    graph = bundle.graph(mode, runtime, precision)
+    clip, waves = selftest_from_bundle(bundle)
     noise = random_frames(clip.shape, bundle.channel_count - ("thermal" in bundle.channels))
     step = min(STREAM_CHUNK, bundle.manifest.stream.chunk[1]) if bundle.manifest.stream else STREAM_CHUNK
     frames = step if mode == "stream" else bundle.frames
@@ -122,9 +125,10 @@ def subject_from_bundle(bundle: Bundle, mode: Mode, precision: str) -> Subject:
     )  # fmt: skip
     card = GraphCard(
         graph.entry.file, hashlib.sha256(graph.data).hexdigest(), bundle.manifest.name, mode, graph.entry.precision,
-        "onnxrt", 1, bundle.channel_count, frames, bundle.size, bundle.fps,
+        runtime, 1, bundle.channel_count, frames, bundle.size, bundle.fps,
     )  # fmt: skip
-    return Subject(card, graph.data, feeds, plain, "frames")
+    expected = waves if mode == "exact" else {}
+    return Subject(card, graph.data, feeds, plain, "frames", expected=expected, tolerance=graph.entry.tolerance)
 
 
 def _pieces(clip: Floats, frames: int) -> list[dict[str, Floats]]:
@@ -132,7 +136,9 @@ def _pieces(clip: Floats, frames: int) -> list[dict[str, Floats]]:
     return [{"frames": np.ascontiguousarray(clip[:, :, at : at + frames])} for at in starts]
 
 
-def subject_from_onnx(path: Path, fps: float, frames: int | None, precision: str) -> Subject:
+def subject_from_onnx(
+    path: Path, fps: float, frames: int | None, precision: str, runtime: RuntimeForm = "onnxrt"
+) -> Subject:
     """A file by itself, one clip of noise at ``fps``: its input has to be float32 ``[B, C, F, S, S]``.
 
     ``frames`` is F where the file leaves it open; it is never guessed, for ONNX Runtime may crash on a clip too short.
@@ -143,7 +149,7 @@ def subject_from_onnx(path: Path, fps: float, frames: int | None, precision: str
     name, shape = _input_of(session, path, frames)
     batch, channels, length, size, _ = shape
     sha256 = hashlib.sha256(data).hexdigest()
-    card = GraphCard(path.name, sha256, "", "exact", precision, "onnxrt", batch, channels, length, size, fps)
+    card = GraphCard(path.name, sha256, "", "exact", precision, runtime, batch, channels, length, size, fps)
     missing = "real input: an ONNX file by itself has no self-test; profile a bundle"
     return Subject(card, data, {"random": [{name: random_frames(shape, channels)}]}, path.name, name, (missing,))
 

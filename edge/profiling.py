@@ -1,7 +1,8 @@
 """A profile that one can trust: what one inference takes here, layer by layer, and how far that is from the limit.
 
 Everything is on one clock and finished when it is stopped: ONNX Runtime's call returns the outputs. Inputs take turns
-within one run, so that a busy machine meets all of them alike. Times of an engine on a GPU are not taken here.
+within one run, so that a busy machine meets all of them alike. An engine on a GPU is timed by
+:mod:`edge.profile_engine`, what is around the network by :mod:`edge.profile_stages`.
 """
 
 from __future__ import annotations
@@ -10,106 +11,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import msgspec
 import numpy as np
 
-from edge.profile_board import Board, Machine, board, machine, peak_rss_mb, warnings_of
-from edge.profile_layers import Layer, layers_of, open_session
-from edge.profile_limits import THIS_CPU, Limit, device_from_probe, find_device, limit_of
+from edge.profile_board import board, machine, peak_rss_mb, warnings_of
+from edge.profile_layers import layers_of, open_session
+from edge.profile_limits import THIS_CPU, device_from_probe, find_device, limit_of
 from edge.profile_probe import probe
 from edge.profile_subject import GraphCard, Runner, Subject
+from edge.profile_types import FULL_RUNS, FULL_SECONDS, MIN_P99_RUNS, Memory, Pace, Plan, Report, Timing
 
-__all__ = ["KIND", "MIN_P99_RUNS", "NOT_MEASURED", "Memory", "Pace", "Plan", "Report", "Timing", "measure", "profile"]
+__all__ = ["NO_ENGINE", "Clocks", "is_full", "measure", "pace_of", "profile"]
 
-KIND = "profile"
-FORMAT = 1
-FULL_RUNS, FULL_SECONDS = 2_000, 10.0
-MIN_P99_RUNS = 1_000
-"""Below this, ten runs or fewer would decide the 99th percentile."""
+NO_ENGINE = "an engine of TensorRT: GPU Compute, Enqueue, H2D, D2H, CUDA graph, NVTX: --runtime tensorrt, on a GPU"
+
 BLOCKS = 10
-LAYER_RUNS = 20
-NOT_MEASURED = (
-    "TensorRT: GPU Compute, Enqueue, H2D and D2H times, per-layer times of an engine",
-    "CUDA graph on and off; NVTX ranges",
-    "stages beside the network: capture, decode, face, crop, post-processing, publishing",
-)
-"""What this version cannot measure; it stands in every report."""
-
-
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For each input it ends after ``runs`` runs or ``seconds``, whichever is first; the warm-up is apart."""
-
-    runs: int = FULL_RUNS
-    seconds: float = FULL_SECONDS
-    warm_up_runs: int = 200
-    layer_runs: int = LAYER_RUNS
-    threads: int = 1
-
-
-class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Wall milliseconds of one inference from one input, and the median of processor time.
-
-    ``p99_ms`` is None below 1,000 runs. ``blocks_ms``: medians of ten parts of the runs, in order.
-    """
-
-    input: Literal["self-test", "random"]
-    runs: int
-    min_ms: float
-    mean_ms: float
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float | None
-    max_ms: float
-    cpu_p50_ms: float
-    blocks_ms: list[float]
-
-
-class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a time means at ``fps`` and one inference every ``hop_s``, of the network alone.
-
-    ``people``: how many can be served one after the other, by the slow runs (p99, else p90).
-    """
-
-    fps: float
-    hop_s: float
-    window_s: float
-    overlap: float
-    new_frames: float
-    ms_per_new_frame: float
-    budget_share: float
-    people: int
-
-
-class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The peak of this process, before the graph was loaded and after the runs."""
-
-    before_mb: float
-    peak_mb: float
-
-
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One profile; the first of ``timings`` is the one that ``pace`` and the limit are about."""
-
-    kind: Literal["profile"] = "profile"
-    format: int = FORMAT
-    graph: GraphCard
-    plan: Plan
-    full: bool
-    first_ms: float
-    warm_up_done: int
-    timings: list[Timing]
-    pace: Pace
-    layers: list[Layer]
-    limit: Limit
-    memory: Memory
-    machine: Machine
-    before: Board
-    after: Board
-    warnings: list[str]
-    not_measured: list[str]
-    trtexec: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +76,7 @@ def profile(subject: Subject, plan: Plan, hop_s: float, limit: str = THIS_CPU, r
         before=before,
         after=after,
         warnings=warnings_of(before, cpu),
-        not_measured=[*NOT_MEASURED, *subject.not_measured],
+        not_measured=[NO_ENGINE, *subject.not_measured],
         trtexec=subject.trtexec(plan.runs, plan.seconds),
     )
 

@@ -1,7 +1,8 @@
 """Runtimes: clips to waveforms. One file per engine behind :class:`Runtime`, found by name in ``RUNTIMES``.
 
-To add one: write ``edge/runtimes/<name>.py`` with ``open_runtime(bundle: Bundle, mode: Mode, precision: str) ->
-Runtime`` and add one row to the table.
+To add one: write ``edge/runtimes/<name>.py`` with ``open_runtime(bundle: Bundle, mode: Mode, precision: str, stop:
+threading.Event | None = None) -> Runtime`` and add one row to the table. What takes long to open looks at ``stop`` and
+raises :class:`edge.engine_build.BuildStoppedError` when it is set.
 """
 
 from __future__ import annotations

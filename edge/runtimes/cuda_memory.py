@@ -52,6 +52,18 @@ class Cuda(Protocol):
     def synchronize(self) -> None:
         """Wait for all that is on the stream."""
 
+    def event(self) -> Any:
+        """A new event, which takes the time when it is recorded."""
+
+    def record(self, event: Any) -> None:
+        """Put ``event`` on the stream."""
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        """Milliseconds between two recorded events, after :meth:`synchronize`; to about half a microsecond."""
+
+    def free_bytes(self) -> int:
+        """Memory of the device that nobody uses now."""
+
 
 class PycudaMemory:
     """By pycuda."""
@@ -84,6 +96,23 @@ class PycudaMemory:
     def synchronize(self) -> None:
         """Wait for all that is on the stream."""
         self._do(self._stream.synchronize)
+
+    def event(self) -> Any:
+        """A new event."""
+        return self._do(self._driver.Event)
+
+    def record(self, event: Any) -> None:
+        """Put ``event`` on the stream."""
+        self._do(event.record, self._stream)
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        """Milliseconds between two recorded events."""
+        return float(self._do(end.time_since, start))
+
+    def free_bytes(self) -> int:
+        """Memory of the device that nobody uses now."""
+        free, _all = self._do(self._driver.mem_get_info)
+        return int(free)
 
     def _do(self, call: Any, *arguments: Any) -> Any:
         try:
@@ -125,6 +154,22 @@ class BindingsMemory:
     def synchronize(self) -> None:
         """Wait for all that is on the stream."""
         self._do("cuStreamSynchronize", self._stream)
+
+    def event(self) -> Any:
+        """A new event."""
+        return self._do("cuEventCreate", 0)
+
+    def record(self, event: Any) -> None:
+        """Put ``event`` on the stream."""
+        self._do("cuEventRecord", event, self._stream)
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        """Milliseconds between two recorded events."""
+        return float(self._do("cuEventElapsedTime", start, end))
+
+    def free_bytes(self) -> int:
+        """Memory of the device that nobody uses now."""
+        return int(self._do("cuMemGetInfo"))  # the free part comes first
 
     def _do(self, name: str, *arguments: Any) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 
 import numpy as np
@@ -74,7 +75,12 @@ class OnnxRuntime:
             )
 
 
-def open_runtime(bundle: Bundle, mode: Mode, precision: str) -> Runtime:
+def open_runtime(
+    bundle: Bundle,
+    mode: Mode,
+    precision: str,
+    stop: threading.Event | None = None,  # noqa: ARG001 - the table's signature; it opens in a moment
+) -> Runtime:
     """The fastest sound runtime for ``bundle`` here; ``precision`` may be ``auto``.
 
     Raises

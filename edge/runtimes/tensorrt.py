@@ -8,6 +8,7 @@ in ten minutes there is no fourth try: the CPU keeps the work.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import Bundle, Graph
+from edge.engine_build import BuildStoppedError
 from edge.errors import FaultError, MmrphysError, UsageError
 from edge.runtimes import Runtime, onnxrt
 from edge.runtimes.engine_process import EngineLostError, EngineProcess
@@ -27,6 +29,8 @@ __all__ = ["Breaker", "TensorRtRuntime", "open_runtime"]
 log = logging.getLogger(__name__)
 
 Waves = dict[str, npt.NDArray[np.float32]]
+_STOP_AFTER_S = 0.2
+"""How long the wish to stop may go unheard while an engine starts."""
 
 
 class Breaker:
@@ -69,11 +73,13 @@ class TensorRtRuntime:
         """The graph that answers now."""
         return self._engine_graph if self._tested else self._standby.graph
 
-    def begin(self) -> None:
+    def begin(self, stop: threading.Event | None = None) -> None:
         """Start the engine and wait for it, however long it takes to build.
 
         Raises
         ------
+        BuildStoppedError
+            ``stop`` was set meanwhile: the process is ended, and an engine half built leaves nothing.
         MissingExtraError
             Something is not installed.
         BundleError
@@ -91,8 +97,10 @@ class TensorRtRuntime:
                 log.info("%s: building, %d %% (%s)", self._engine_graph.name, 10 * told, phase)
             return True
 
-        while not self._process.poll(1.0, progress):
-            pass
+        while not self._process.poll(_STOP_AFTER_S, progress):
+            if stop is not None and stop.is_set():
+                self._process.stop()
+                raise BuildStoppedError(f"{self._engine_graph.name}: stopped before its engine was ready")
         self._test()
 
     def infer(self, frames: npt.NDArray[np.float32]) -> Waves:
@@ -155,11 +163,13 @@ class TensorRtRuntime:
             log.warning("%s", again)  # the next clip finds it so, and counts it
 
 
-def open_runtime(bundle: Bundle, mode: Mode, precision: str) -> Runtime:
+def open_runtime(bundle: Bundle, mode: Mode, precision: str, stop: threading.Event | None = None) -> Runtime:
     """The engine of ``bundle`` on this machine's GPU, built when there is none yet; ``precision`` may be ``auto``.
 
     Raises
     ------
+    BuildStoppedError
+        ``stop`` was set before the engine was ready.
     UsageError
         Mode ``stream``, which does not run here yet, or something that is not installed.
     BundleError
@@ -173,7 +183,7 @@ def open_runtime(bundle: Bundle, mode: Mode, precision: str) -> Runtime:
     process = EngineProcess(graph, (1, *bundle.input_shape), bundle.tasks)
     runtime = TensorRtRuntime(bundle, graph, process, onnxrt.open_runtime(bundle, mode, "auto"))
     try:
-        runtime.begin()
+        runtime.begin(stop)
     except BaseException:
         runtime.close()
         raise
