@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import msgspec
 import typer
@@ -39,7 +39,7 @@ def build(
         list[str] | None, typer.Option(help="Number formats, repeated for several. Default: what run takes.")
     ] = None,
     mode: Annotated[
-        list[Mode] | None, typer.Option(help="Kinds of graph, repeated for both. Default: exact, which run takes.")
+        list[str] | None, typer.Option(help="Kinds of graph, repeated for both. Default: exact, which run takes.")
     ] = None,
     batch: Annotated[
         str, typer.Option(metavar="N|MIN:OPT:MAX", help="Windows a call; run takes 1, others are for your programs.")
@@ -61,7 +61,7 @@ def build(
 
     clips, measured = _span(batch), _timing(timing_cache)
     trt, place = find_tensorrt(), _cache(cache)
-    graphs = _graphs(load_bundle(bundle), precision or ["auto"], mode or ["exact"])
+    graphs = _graphs(load_bundle(bundle), precision or ["auto"], _modes(mode or ["exact"]))
     machine, done = machine_of(trt), []
     unfit = _cannot_run(machine)
     with stop_on_signal() as stop, build_bar(stop, shown=not as_json) as progress:
@@ -135,6 +135,13 @@ def _machine_if_any() -> Machine | None:
 def _cannot_run(machine: Machine) -> str:
     """Why no engine runs on ``machine``; empty where one can. TensorRT-RTX builds without a GPU what it cannot run."""
     return "there is no CUDA driver or no GPU; engines have to be built where they run" if machine.sm == "none" else ""
+
+
+def _modes(given: list[str]) -> list[Mode]:
+    for one in given:
+        if one not in get_args(Mode):
+            raise UsageError(f"--mode {one!r}: want one of {', '.join(get_args(Mode))}")
+    return cast("list[Mode]", given)
 
 
 def _graphs(bundle: Bundle, precisions: list[str], wanted: list[Mode]) -> list[Graph]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge.html_page import Html, bullets, figure, page, paragraph, section, table, tag, tiles
+from edge.html_page import Html, bullets, figure, join, page, paragraph, section, table, tag, tiles
 from edge.profile_parts import PHASES, phase_row, phases_name, stage_row
 from edge.profile_report import board_facts, by_operation, distance, layer_rows, limit_lines, subject_lines
 from edge.profile_types import FULL_RUNS, FULL_SECONDS, MIN_P99_RUNS, Report
@@ -54,7 +54,7 @@ def _warnings(report: Report) -> Iterator[Html]:
         yield section("Before you quote a figure", bullets([*short, *report.warnings]))
 
 
-def _facts(report: Report) -> Iterator[str]:
+def _facts(report: Report) -> Iterator[object]:
     yield "board: " + (", ".join(board_facts(report)) or "tells no power mode, clocks, temperatures or power")
     memory = report.memory
     yield f"memory: peak {memory.peak_mb:.0f} MB of the process, {memory.before_mb:.0f} MB before the graph was loaded"
@@ -64,7 +64,7 @@ def _facts(report: Report) -> Iterator[str]:
             f"the device lost {engine.device_mb:.1f} MB"
         )
     if report.trtexec:
-        yield f"the same by NVIDIA's benchmark: {report.trtexec}"
+        yield join(["the same by NVIDIA's benchmark: ", tag("code", report.trtexec)])
 
 
 def _timings(report: Report) -> Iterator[Html]:

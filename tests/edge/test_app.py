@@ -30,6 +30,20 @@ S = 10**9
 PIXELS = {"rgb": np.zeros((48, 64, 3), np.uint8), "thermal": np.full((12, 16), 30_000, np.uint16)}
 
 
+def test_a_run_that_is_stopped_while_its_engine_starts_ends_in_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tensorrt.py").write_text("import time\ntime.sleep(60)")  # what is on sys.path here comes first there
+    monkeypatch.syspath_prepend(tmp_path)
+    stop = threading.Event()
+    stop.set()
+    records = tmp_path / "records.jsonl"
+    kit = Kit(rgb="synthetic:?seconds=1", sinks=(f"jsonl:{records}",), runtime="tensorrt")
+    assert run_kit(kit, check=False, as_json=True, stop=stop) == 0
+    assert json.loads(capsys.readouterr().out)["looks"] == 0
+    assert not records.exists()
+
+
 class LiveCamera:
     """Gives the frames of a list of stamps; then it hangs until it is let go, or goes on for ever with ``then_now``."""
 

@@ -25,6 +25,7 @@ int launched(void) { return launches; }
 int captures_ended(void) { return ended; }
 #define MAYBE(name) if (!strcmp(failing, name)) return 901
 CUresult cuInit(unsigned int flags) { MAYBE("cuInit"); return flags == 0 ? 0 : 1; }
+CUresult cuDriverGetVersion(int *version) { *version = 12060; return 0; }
 CUresult cuDeviceGet(CUdevice *device, int ordinal) { MAYBE("cuDeviceGet"); *device = 7 + ordinal; return 0; }
 CUresult cuDeviceGetName(char *name, int length, CUdevice device) {
     return device == 7 ? snprintf(name, length, "Orin") < 0 : 101; }
@@ -63,7 +64,9 @@ def library(compiled: Path, tmp_path: Path) -> ctypes.CDLL:
 
 
 def test_it_names_the_gpu(library: ctypes.CDLL) -> None:
-    assert Driver(library).gpu() == Gpu("Orin", "8.7")
+    driver = Driver(library)
+    assert driver.gpu() == Gpu("Orin", "8.7")
+    assert driver.version() == "12.6"
 
 
 def test_a_capture_is_launched_as_often_as_it_is_called(library: ctypes.CDLL) -> None:

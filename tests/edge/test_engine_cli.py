@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fakes import tensorrt_module
+from fakes.engine_devices import Graphs
 
-from edge import engine_build, engine_cli, engines
+from edge import bundle, engine_build, engine_cli, engines
+from edge.bundle import load_bundle
 from edge.cli import main
 from edge.engines import Machine
 
@@ -18,7 +22,7 @@ from edge.engines import Machine
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(engines, "open_driver", lambda: None)
+    monkeypatch.setattr(engines, "open_driver", Graphs)
     return tmp_path
 
 
@@ -55,18 +59,51 @@ def test_an_engine_is_built_listed_verified_and_removed(
     assert run(capsys, "list")[1].startswith("no engines in ")
     code, out, _ = run(capsys, "build")
     assert (code, out.split(",")[0]) == (0, "window.fp32: built (the first of this graph)")
-    assert run(capsys, "build --json")[1].count("from the cache") == 1
+    (again,) = json.loads(run(capsys, "build --json")[1])
+    assert (again["why"].partition(",")[0], again["runs_here"]) == ("from the cache", True)
     (listed,) = json.loads(run(capsys, "list --json")[1])
     assert (listed["graph"], listed["refused"]) == ("window.fp32", None)
     assert listed["fingerprint"]["machine"]["tensorrt"] == "tensorrt 10.3.0"
     assert run(capsys, "verify")[1].rstrip().endswith("ok")
-    monkeypatch.setattr(engines, "machine_of", lambda _trt: Machine("tensorrt 10.16.2", "none", "none"))
+    (verified,) = json.loads(run(capsys, "verify --json")[1])
+    assert (verified["engine"], verified["refused"]) == (listed["engine"], None)
+    monkeypatch.setattr(engines, "machine_of", lambda _trt: Machine("tensorrt 10.16.2", "8.7", "none"))
+    code, out, err = run(capsys, "verify --json")
+    assert (code, json.loads(out)[0]["refused"][:15]) == (4, "built elsewhere")
     code, out, err = run(capsys, "verify")
     assert code == 4
     assert "built elsewhere: TensorRT tensorrt 10.3.0 (here tensorrt 10.16.2)" in out
     assert err.startswith("mmrphys: 1 of 1 engines are refused; 'mmrphys engine clean' removes them")
     assert run(capsys, "clean")[1].startswith("removed ")
     assert run(capsys, "list")[1].startswith("no engines in ")
+
+
+def test_what_is_built_without_a_gpu_is_told_to_run_nowhere(
+    trt: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "open_driver", lambda: None)
+    code, out, _ = run(capsys, "build")
+    assert (code, out.splitlines()[-1][:22]) == (0, "none of it runs here: ")
+    assert [one["runs_here"] for one in json.loads(run(capsys, "build --json")[1])] == [False]
+    assert "sound, but there is no CUDA driver or no GPU" in run(capsys, "list")[1]
+
+
+@pytest.fixture
+def two_modes(trt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default bundle as if it had a stream graph for TensorRT too."""
+    whole = load_bundle(None)
+    (window,) = [entry for entry in whole.manifest.graphs if entry.runtime == "tensorrt"]
+    graphs = [*whole.manifest.graphs, msgspec.structs.replace(window, mode="stream", file="stream.fp32.onnx")]
+    manifest = msgspec.structs.replace(whole.manifest, graphs=graphs)
+    files = {**whole.files, "stream.fp32.onnx": whole.files[window.file]}
+    both = dataclasses.replace(whole, manifest=manifest, files=files)
+    monkeypatch.setattr(bundle, "load_bundle", lambda _path: both)
+
+
+def test_only_what_run_takes_is_built_unless_asked(two_modes: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [one["graph"] for one in json.loads(run(capsys, "build --json")[1])] == ["window.fp32"]
+    asked = json.loads(run(capsys, "build --json --mode exact --mode stream")[1])
+    assert [one["graph"] for one in asked] == ["window.fp32", "stream.fp32"]
 
 
 def test_engines_can_be_listed_and_removed_without_tensorrt(
@@ -96,7 +133,9 @@ def test_measurements_are_carried_in_a_file(trt: Any, capsys: pytest.CaptureFixt
         ("build --batch 1:2", 2, "want one number, or least:usual:most"),
         ("build --timing-cache /nowhere/kit.timing", 2, "--timing-cache /nowhere/kit.timing: No such file"),
         ("build --precision int8 /nowhere", 4, "/nowhere: No such file or directory"),
-        ("build --precision fp12", 4, "has no fp12 graph for TensorRT; it has fp32"),
+        ("build --precision fp12", 4, "has no fp12/exact graph for TensorRT; it has fp32/exact"),
+        ("build --mode stream", 4, "has no fp32/stream graph for TensorRT; it has fp32/exact"),
+        ("build --mode hourly", 2, "--mode 'hourly': want one of exact, stream"),
     ],
 )
 def test_a_wrong_line_is_one_line(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,23 @@ def test_on_a_full_disk_the_engine_before_stays(
     monkeypatch.setattr(sealed_files.os, "fsync", full)
     with pytest.raises(FaultError, match="No space left on device"):
         build(trt, graph, wanted, cache, anew=True)
+    assert cache.load("window.fp32", wanted) == PLAN
+    assert sorted(path.name for path in cache.folder.iterdir()) == before
+
+
+def test_when_the_system_lets_no_more_be_written_the_engine_before_stays(
+    trt: Any, graph: Graph, wanted: Fingerprint, cache: EngineCache
+) -> None:
+    """The kernel's own refusal in the middle of the file, as on a full disk: nothing here is made up."""
+    build(trt, graph, wanted, cache)
+    before = sorted(path.name for path in cache.folder.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(PLAN) // 2, hard))
+    try:
+        with pytest.raises(FaultError, match=r"File too large while writing; .* what was there before stays"):
+            build(trt, graph, wanted, cache, anew=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert cache.load("window.fp32", wanted) == PLAN
     assert sorted(path.name for path in cache.folder.iterdir()) == before
 

@@ -16,10 +16,12 @@ from edge.cli import main
 from edge.errors import FaultError
 from edge.profile_board import Board
 from edge.profile_limits import devices
+from edge.profile_page import html
 from edge.profile_probe import Probe, best_s
-from edge.profile_report import difference, html, lines, noise
+from edge.profile_report import difference, lines, noise
 from edge.profile_subject import Runner, random_frames, subject_from_bundle
-from edge.profiling import Clocks, Plan, Report, measure, pace_of
+from edge.profile_types import Plan, Report
+from edge.profiling import Clocks, measure, pace_of
 
 RESULTS = sorted((Path(__file__).resolve().parents[2] / "export/results").glob("profile-*.json"))
 SHORT = ["--runs", "2", "--seconds", "1"]
@@ -119,7 +121,7 @@ def test_a_report_is_whole(report: Report) -> None:
     assert "size 9 x 9, 4 channels, window 181 frames = 6 s at 30 fps, hop 1 s, overlap 83%" in said
     assert "p99 not given below 1000 runs" in said
     assert "SHORT: " in said
-    assert "not measured: TensorRT" in said
+    assert "not measured: an engine of TensorRT: GPU Compute" in said
     assert "trtexec --onnx=window.fp32.onnx --shapes=frames:1x4x181x9x9 --stronglyTyped" in said
     assert said.endswith(" times from the limit")
 
@@ -169,12 +171,15 @@ def test_two_runs_differ_only_beyond_their_noise(report: Report) -> None:
 
 
 def test_the_command_writes_what_it_prints_and_compares(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, err = run(capsys, *SHORT, "--out", str(tmp_path))
+    scene = "synthetic:?seconds=7.2&width=320&height=240"
+    code, out, err = run(capsys, *SHORT, "--stages", "--rgb", scene, "--thermal", "none", "--out", str(tmp_path))
     assert (code, err) == (0, "")
+    assert f"stages of a run on {scene}, 320 x 240 at 30 fps, 216 frames" in out
     assert (tmp_path / "profile.txt").read_text() == out
     page = (tmp_path / "profile.html").read_text()
     assert "<svg" in page
     assert "conv" in page
+    assert "Stages of a run" in page
     code, out, err = run(capsys, *SHORT, "--json", "--against", str(tmp_path / "profile.json"))
     assert (code, err.count("noise band")) == (0, 2)
     jsonschema.validate(json.loads(out), msgspec.json.schema(Report))
@@ -193,7 +198,8 @@ def test_an_onnx_file_by_itself_has_random_input_alone(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("--runtime tensorrt", 2, "engines cannot be profiled in this version"),
+        ("--rgb synthetic:", 2, "--rgb and --thermal belong to --stages"),
+        ("{graph} --fps 30 --stages", 2, "--stages needs a bundle"),
         ("--limit orin-nan", 2, "there is no device 'orin-nan'; did you mean 'orin-nano-8gb'?"),
         ("--fps 30", 2, "--fps and --frames belong to MODEL.onnx"),
         ("--hop 0", 2, "--hop 0"),

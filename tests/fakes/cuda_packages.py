@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 STREAM = 0x5EA
+TO_DEVICE_MS, TO_HOST_MS = 0.2, 0.05
+FREE_BYTES = 1_000_000_000
 
 
 class Device:
@@ -24,6 +26,10 @@ class Device:
         self.calls: list[str] = []
         self.failing = ""
         self.host: list[Any] = []
+        self.now_ms = 0.0
+
+    def passes(self, ms: float) -> None:
+        self.now_ms += ms
 
     def allocate(self, size: int) -> int:
         address = 0x1000_0000 * (len(self.memory) + 1)
@@ -61,16 +67,37 @@ class PycudaDriver:
 
     def memcpy_htod_async(self, dest: int, src: np.ndarray, stream: Any = None) -> None:
         self._note("to device")
+        self._device.passes(TO_DEVICE_MS)
         self._device.memory[dest][:] = src.ravel()
 
     def memcpy_dtoh_async(self, dest: np.ndarray, src: int, stream: Any = None) -> None:
         self._note("to host")
+        self._device.passes(TO_HOST_MS)
         dest.ravel()[:] = self._device.memory[src]
+
+    def Event(self, flags: int = 0) -> Any:  # noqa: N802
+        self._note("event")
+        return PycudaEvent(self._device)
+
+    def mem_get_info(self) -> tuple[int, int]:
+        self._note("memory")
+        return FREE_BYTES, 2 * FREE_BYTES
 
     def _note(self, name: str) -> None:
         self._device.calls.append(name)
         if name == self._device.failing:
             raise PycudaError(f"{name} failed: an illegal memory access was encountered")
+
+
+class PycudaEvent:
+    def __init__(self, device: Device) -> None:
+        self._device, self.at_ms = device, -1.0
+
+    def record(self, stream: Any = None) -> None:
+        self.at_ms = self._device.now_ms
+
+    def time_since(self, event: PycudaEvent) -> float:
+        return self.at_ms - event.at_ms
 
 
 class Allocation:
@@ -122,11 +149,26 @@ class BindingsDriver:
 
     def cuMemcpyHtoDAsync(self, dstDevice: int, srcHost: int, ByteCount: int, hStream: int) -> Any:  # noqa: N802, N803
         ctypes.memmove(self._device.memory[dstDevice].ctypes.data, srcHost, ByteCount)
+        self._device.passes(TO_DEVICE_MS)
         return self._note("to device")
 
     def cuMemcpyDtoHAsync(self, dstHost: int, srcDevice: int, ByteCount: int, hStream: int) -> Any:  # noqa: N802, N803
         ctypes.memmove(dstHost, self._device.memory[srcDevice].ctypes.data, ByteCount)
+        self._device.passes(TO_HOST_MS)
         return self._note("to host")
 
     def cuStreamSynchronize(self, hStream: int) -> Any:  # noqa: N802, N803
         return self._note("synchronize")
+
+    def cuEventCreate(self, Flags: int) -> Any:  # noqa: N802, N803
+        return self._note("event", [-1.0])
+
+    def cuEventRecord(self, hEvent: list[float], hStream: int) -> Any:  # noqa: N802, N803
+        hEvent[0] = self._device.now_ms
+        return self._note("record")
+
+    def cuEventElapsedTime(self, hStart: list[float], hEnd: list[float]) -> Any:  # noqa: N802, N803
+        return self._note("elapsed", hEnd[0] - hStart[0])
+
+    def cuMemGetInfo(self) -> Any:  # noqa: N802
+        return self._note("memory", FREE_BYTES, 2 * FREE_BYTES)

@@ -7,6 +7,7 @@ them against the real module where one is installed. ``memory`` is the device me
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,20 +29,29 @@ MODELLED = {
     "ILogger": ["log"],
     "Runtime": ["deserialize_cuda_engine"],
     "ICudaEngine": ["create_execution_context", "get_tensor_name", "get_tensor_mode", "get_tensor_dtype"],
-    "IExecutionContext": ["set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3"],
+    "IExecutionContext": [
+        "set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3", "report_to_profiler",
+    ],
+    "IProfiler": ["report_layer_time"],
 }  # fmt: skip
 """The methods that our code calls."""
 ATTRIBUTES = {
-    "INetworkDefinition": ["num_inputs"], "OnnxParser": ["num_errors"], "ICudaEngine": ["num_io_tensors"],
+    "INetworkDefinition": ["num_inputs"], "OnnxParser": ["num_errors"],
+    "ICudaEngine": ["num_io_tensors", "device_memory_size_v2"],
     "ITensor": ["name", "shape"], "IBuilderConfig": ["progress_monitor"],
+    "IExecutionContext": ["profiler", "enqueue_emits_profile"],
     "TensorIOMode": ["INPUT", "OUTPUT"], "MemoryPoolType": ["WORKSPACE"],
     "NetworkDefinitionCreationFlag": ["STRONGLY_TYPED"], "BuilderFlag": ["TF32"],
 }  # fmt: skip
 
 memory: dict[int, np.ndarray] = {}
+EXECUTE_MS = 1.0
+passes: list[Callable[[float], None]] = []
+"""Told how long an engine took, where a test keeps the device's time."""
 calls: list[str] = []
 trouble: set[str] = set()
-"""What shall go wrong: ``parse``, ``build``, ``builder``, ``load``, ``run``, ``dtype``, ``shape``, ``address``."""
+"""What shall go wrong: ``parse``, ``build``, ``builder``, ``load``, ``run``, ``dtype``, ``shape``, ``address``,
+``profile``."""
 
 
 class NetworkDefinitionCreationFlag(enum.IntEnum):
@@ -185,7 +195,15 @@ class Builder:
         return b"a plan " * 400
 
 
+class IProfiler:
+    def report_layer_time(self, layer_name: str, ms: float) -> None:
+        raise NotImplementedError
+
+
 class IExecutionContext:
+    profiler: Any = None
+    enqueue_emits_profile = True
+
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
         self._address: dict[str, int] = {}
@@ -203,15 +221,24 @@ class IExecutionContext:
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         calls.append(f"execute on {stream_handle}")
+        for tell in passes:
+            tell(EXECUTE_MS)
         frames = memory[self._address["frames"]]
         means = frames.mean(axis=(1, 3, 4))
         memory[self._address["bvp"]][...] = means[:, 1:]
         memory[self._address["rsp"]][...] = -means[:, 1:]
         return "run" not in trouble
 
+    def report_to_profiler(self) -> bool:
+        assert not self.enqueue_emits_profile
+        self.profiler.report_layer_time("conv + tanh", 0.75)
+        self.profiler.report_layer_time("reformat", 0.25)
+        return "profile" not in trouble
+
 
 class ICudaEngine:
     num_io_tensors = 3
+    device_memory_size_v2 = 3_000_000
 
     def create_execution_context(self) -> IExecutionContext:
         return IExecutionContext()

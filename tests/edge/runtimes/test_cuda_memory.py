@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes.cuda_packages import STREAM, BindingsDriver, Device, PycudaDriver
+from fakes.cuda_packages import FREE_BYTES, STREAM, TO_DEVICE_MS, TO_HOST_MS, BindingsDriver, Device, PycudaDriver
 
 from edge.errors import FaultError, MissingExtraError
 from edge.runtimes import cuda_memory
@@ -48,6 +48,19 @@ def test_numbers_go_to_the_device_and_back_on_one_stream(wrap: Callable[[Device]
     cuda.synchronize()
     np.testing.assert_array_equal(buffer.host, 2.0 * np.arange(6.0).reshape(2, 3))
     assert device.calls[-3:] == ["to device", "to host", "synchronize"]
+
+
+def test_events_take_the_devices_time(wrap: Callable[[Device], Cuda]) -> None:
+    device = Device()
+    cuda = wrap(device)
+    buffer, start, end = cuda.buffer((2, 3)), cuda.event(), cuda.event()
+    cuda.record(start)
+    cuda.to_device(buffer)
+    cuda.to_host(buffer)
+    cuda.record(end)
+    cuda.synchronize()
+    assert cuda.elapsed_ms(start, end) == pytest.approx(TO_DEVICE_MS + TO_HOST_MS)
+    assert cuda.free_bytes() == FREE_BYTES
 
 
 @pytest.mark.parametrize("failing", ["init", "to device", "to host", "synchronize"])
@@ -92,8 +105,8 @@ def real() -> Any:
 
 @pytest.mark.parametrize("name", USED)
 def test_the_fake_has_the_parameters_of_cuda_bindings(real: Any, name: str) -> None:
-    first_line = getattr(real, name).__doc__.split("\n")[0]
-    seen = [re.search(r"(\w+)(?::.*)?$", part.strip())[1] for part in re.search(r"\((.*)\)", first_line)[1].split(",")]
+    inside = re.search(r"\((.*)\)", getattr(real, name).__doc__.split("\n")[0])[1]
+    seen = [re.search(r"(\w+)(?::.*)?$", part.strip())[1] for part in inside.split(",") if part]
     assert seen == list(inspect.signature(getattr(BindingsDriver, name)).parameters)[1:]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes import tensorrt_module
 from fakes.cuda_packages import STREAM, BindingsDriver, Device, PycudaDriver
+from fakes.engine_devices import SHAPE, Graphs, ShapedMemory
 
 from edge.bundle import load_bundle
 from edge.errors import FaultError
@@ -16,39 +17,6 @@ from edge.runtimes import engine_session
 from edge.runtimes.cuda_memory import BindingsMemory, Cuda, PycudaMemory
 from edge.runtimes.engine_session import EngineSession, open_session
 from edge.runtimes.onnxrt import check_golden, selftest_from_bundle
-
-SHAPE = (1, 4, 181, 9, 9)
-
-
-class Graphs:
-    """Captures by remembering the work, as a driver does by recording it."""
-
-    def __init__(self, error: str = "") -> None:
-        self.launches = 0
-        self._error = error
-
-    def capture(self, stream: int, work: Callable[[], None]) -> Callable[[], None]:
-        assert stream == STREAM
-        if self._error:
-            raise FaultError(self._error)
-
-        def launch() -> None:
-            self.launches += 1
-            work()
-
-        return launch
-
-
-class ShapedMemory(dict[int, np.ndarray]):
-    """The engine sees the device's memory in the shapes of its tensors."""
-
-    def __init__(self, device: Device) -> None:
-        super().__init__()
-        self._device = device
-
-    def __getitem__(self, address: int) -> np.ndarray:
-        flat = self._device.memory[address]
-        return flat.reshape(SHAPE if flat.size == np.prod(SHAPE) else (1, SHAPE[2] - 1))
 
 
 @pytest.fixture(params=["pycuda", "cuda-bindings"])
@@ -105,6 +73,19 @@ def test_an_engine_that_does_not_fit_is_a_fault(cuda: Cuda, trouble: str, says: 
     tensorrt_module.trouble.add(trouble)
     with pytest.raises(FaultError, match=says):
         session(cuda)
+
+
+def test_layers_are_timed_in_a_context_of_their_own(cuda: Cuda) -> None:
+    engine = session(cuda)
+    clip = np.ones(SHAPE, np.float32)
+    before = engine.infer(clip)
+    runs = engine.layer_ms(tensorrt_module, 3)
+    assert runs == [[("conv + tanh", 0.75), ("reformat", 0.25)]] * 3
+    np.testing.assert_array_equal(engine.infer(clip)["bvp"], before["bvp"])
+    assert engine.context_bytes() == 3_000_000
+    tensorrt_module.trouble.add("profile")
+    with pytest.raises(FaultError, match="does not profile its layers"):
+        engine.layer_ms(tensorrt_module, 1)
 
 
 def test_without_a_driver_tensorrt_is_not_even_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from fakes import crashing_engine
 
 from edge.bundle import Bundle, load_bundle
-from edge.engine_build import MODULES
+from edge.engine_build import MODULES, BuildStoppedError
 from edge.errors import FaultError, MissingExtraError, UsageError
 from edge.runtimes import RUNTIMES
 from edge.runtimes.engine_process import EngineLostError, EngineProcess, Limits
@@ -162,6 +163,20 @@ def test_without_tensorrt_it_says_what_to_install(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingExtraError, match="TensorRT is not installed"):
         open_runtime(bundle, "exact", "auto")
+
+
+def test_a_wish_to_stop_ends_a_build_in_order(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, open_: Open) -> None:
+    monkeypatch.setenv("FAKE_ENGINE", "silent")
+    graph = bundle.graph("exact", "tensorrt")
+    process = EngineProcess(
+        graph, (1, *bundle.input_shape), bundle.tasks, open_session="fakes.crashing_engine:open_session"
+    )
+    runtime = TensorRtRuntime(bundle, graph, process, OnnxRuntime(bundle, bundle.graph("exact", "onnxrt")))
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(BuildStoppedError, match=r"window\.fp32: stopped before its engine was ready"):
+        runtime.begin(stop)
+    assert process.pid is None
 
 
 def test_stream_mode_is_refused(bundle: Bundle) -> None:
