@@ -15,7 +15,7 @@ from fakes.engine_devices import SHAPE, Graphs, ShapedMemory
 from edge import engine_build, engines, profile_trtexec
 from edge.bundle import load_bundle
 from edge.cli import main
-from edge.errors import FaultError, UsageError
+from edge.errors import FaultError, MissingExtraError, UsageError
 from edge.profile_engine import PhaseTimer, engine_layers, measure_phases, open_subject, profile_engine
 from edge.profile_limits import device_of_gpu
 from edge.profile_nvtx import ranges
@@ -255,3 +255,18 @@ def test_ranges_are_marked_by_the_real_package_or_the_reason_is_told(monkeypatch
     mark, why = ranges()
     with mark("h2d"):
         assert why == "the package nvtx is not installed: pip install nvtx"
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_every_phase_takes_time() -> None:
+    subject = subject_from_bundle(load_bundle(None), "exact", "auto", "tensorrt")
+    try:
+        engine = opened(subject)
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    report = profile_engine(subject, engine, PLAN, 1.0, None)
+    assert report.engine is not None
+    assert report.engine.no_graph == ""
+    for phases in report.engine.phases:
+        assert min(phases.h2d.p50_ms, phases.gpu_compute.p50_ms, phases.d2h.p50_ms, phases.enqueue.p50_ms) > 0.0
+    assert sum(layer.us for layer in report.layers) > 0.0

@@ -122,7 +122,8 @@ def test_copies_of_an_engine_are_taken_off_its_call() -> None:
     def phases(h2d: float, *, graph: bool) -> Phases:
         return Phases("self-test", graph, 9, spread(1.0), spread(h2d), spread(0.6), spread(0.1), spread(0.2))
 
-    engine = EngineTimes("tensorrt 10.3.0", "Orin", "8.7", "12.6", "", [phases(9.0, graph=False), phases(0.3, graph=True)],
+    both = [phases(9.0, graph=False), phases(0.3, graph=True)]
+    engine = EngineTimes("tensorrt 10.3.0", "Orin", "8.7", "12.6", "", both,
                          1.0, 1.0, 1.0, "", "")  # fmt: skip
     stages = [Stage(name, 10, 5.0, 6.0, 0.5, 0.1, counts=True, note="") for name in STAGES]
     found = {one.name: one for one in profile_stages._without_copies(stages, engine, 100)}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fakes.cuda_packages import FREE_BYTES, STREAM, TO_DEVICE_MS, TO_HOST_MS, BindingsDriver, Device, PycudaDriver
 
+from edge.cuda_driver import open_driver
 from edge.errors import FaultError, MissingExtraError
 from edge.runtimes import cuda_memory
 from edge.runtimes.cuda_memory import BindingsMemory, Cuda, PycudaMemory, open_cuda
@@ -117,7 +118,30 @@ def test_cuda_bindings_without_a_driver_is_a_fault(real: Any) -> None:
         BindingsMemory(real)
 
 
-def _has_driver() -> bool:
-    from edge.cuda_driver import open_driver
+@pytest.mark.gpu
+def test_on_a_gpu_numbers_come_back_and_time_passes() -> None:
+    try:
+        cuda = open_cuda()
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    buffer, start, end = cuda.buffer((1 << 20,)), cuda.event(), cuda.event()
+    buffer.host[...] = np.arange(1 << 20)
+    driver = open_driver()
+    assert driver is not None
+    copies = driver.capture(cuda.stream, lambda: (cuda.to_device(buffer), cuda.to_host(buffer)))
+    cuda.to_device(buffer)
+    cuda.synchronize()
+    buffer.host[...] = 0.0
+    cuda.to_host(buffer)
+    cuda.synchronize()
+    np.testing.assert_array_equal(buffer.host, np.arange(1 << 20))
+    cuda.record(start)
+    copies()
+    cuda.record(end)
+    cuda.synchronize()
+    assert cuda.elapsed_ms(start, end) > 0.0
+    assert cuda.free_bytes() > 0
 
+
+def _has_driver() -> bool:
     return open_driver() is not None
