@@ -228,5 +228,5 @@ def _line(entry: Entry) -> str:
     made = entry.fingerprint
     where = f"{made.machine.tensorrt} SM {made.machine.sm} L4T {made.machine.l4t}" if made else "unknown"
     facts = [entry.path.name, made.precision if made else "?", where, f"{entry.size / 1e6:.1f} MB"]
-    sound = f"sound, but {unfit}" if made and (unfit := _cannot_run(made.machine)) else "ok"
+    sound = "sound, but built without a GPU: it runs nowhere" if made and _cannot_run(made.machine) else "ok"
     return "  ".join([*facts, entry.refused or sound])

@@ -23,7 +23,7 @@ from edge.bundle import Graph, GraphEntry
 from edge.cuda_driver import Driver
 from edge.engine_build import Progress, version_of
 from edge.errors import FaultError, UsageError
-from edge.profile_board import board, machine, peak_rss_mb, warnings_of
+from edge.profile_board import Board, Machine, board, machine, peak_rss_mb, warnings_of
 from edge.profile_layers import Layer, layers_of, open_session
 from edge.profile_limits import device_of_gpu, limit_of
 from edge.profile_nvtx import Range, ranges
@@ -36,6 +36,7 @@ from edge.runtimes.onnxrt import check_golden
 __all__ = ["PhaseTimer", "engine_layers", "measure_phases", "open_subject", "profile_engine"]
 
 Floats = npt.NDArray[np.float32]
+_NO_GPU_CLOCK = "the GPU's clock cannot be read here: whether it is locked is not known (nvidia-smi -q -d CLOCK)"
 _PHASES = ("h2d", "gpu_compute", "d2h", "latency", "enqueue")
 
 
@@ -203,7 +204,7 @@ def profile_engine(
         warm_up_done=done, timings=timings, pace=pace_of(timings[0], subject.card, hop_s), layers=layers,
         limit=limit_of(counted.layers, subject.card.precision, device, counted.least_bytes, here) if device else None,
         memory=Memory(round(before_mb, 1), round(peak_mb, 1)), machine=cpu, before=before, after=after,
-        warnings=warnings_of(before, cpu), not_measured=_not_measured(subject, times),
+        warnings=_warnings(before, cpu), not_measured=_not_measured(subject, times),
         trtexec=subject.trtexec(plan.runs, plan.seconds), engine=times, no_limit=no_limit,
     )  # fmt: skip
 
@@ -216,6 +217,11 @@ def _whole_calls(session: EngineSession, inputs: Mapping[str, Sequence[Floats]])
     """An inference as a run has it, from frames to waves, for each input."""
     clips = {name: cycle(pieces) for name, pieces in inputs.items()}
     return {name: lambda pieces=pieces: session.infer(next(pieces)) for name, pieces in clips.items()}  # type: ignore[misc]
+
+
+def _warnings(before: Board, cpu: Machine) -> list[str]:
+    unread = [] if any(clock.name.startswith("gpu") for clock in before.clocks) else [_NO_GPU_CLOCK]
+    return [*unread, *warnings_of(before, cpu)]
 
 
 def _not_measured(subject: Subject, times: EngineTimes) -> list[str]:

@@ -85,22 +85,10 @@ def test_what_is_built_without_a_gpu_is_told_to_run_nowhere(
     code, out, _ = run(capsys, "build")
     assert (code, out.splitlines()[-1][:22]) == (0, "none of it runs here: ")
     assert [one["runs_here"] for one in json.loads(run(capsys, "build --json")[1])] == [False]
-    assert "sound, but there is no CUDA driver or no GPU" in run(capsys, "list")[1]
+    assert "sound, but built without a GPU: it runs nowhere" in run(capsys, "list")[1]
 
 
-@pytest.fixture
-def two_modes(trt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default bundle as if it had a stream graph for TensorRT too."""
-    whole = load_bundle(None)
-    (window,) = [entry for entry in whole.manifest.graphs if entry.runtime == "tensorrt"]
-    graphs = [*whole.manifest.graphs, msgspec.structs.replace(window, mode="stream", file="stream.fp32.onnx")]
-    manifest = msgspec.structs.replace(whole.manifest, graphs=graphs)
-    files = {**whole.files, "stream.fp32.onnx": whole.files[window.file]}
-    both = dataclasses.replace(whole, manifest=manifest, files=files)
-    monkeypatch.setattr(bundle, "load_bundle", lambda _path: both)
-
-
-def test_only_what_run_takes_is_built_unless_asked(two_modes: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_what_run_takes_is_built_unless_asked(trt: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["graph"] for one in json.loads(run(capsys, "build --json")[1])] == ["window.fp32"]
     asked = json.loads(run(capsys, "build --json --mode exact --mode stream")[1])
     assert [one["graph"] for one in asked] == ["window.fp32", "stream.fp32"]
@@ -133,8 +121,8 @@ def test_measurements_are_carried_in_a_file(trt: Any, capsys: pytest.CaptureFixt
         ("build --batch 1:2", 2, "want one number, or least:usual:most"),
         ("build --timing-cache /nowhere/kit.timing", 2, "--timing-cache /nowhere/kit.timing: No such file"),
         ("build --precision int8 /nowhere", 4, "/nowhere: No such file or directory"),
-        ("build --precision fp12", 4, "has no fp12/exact graph for TensorRT; it has fp32/exact"),
-        ("build --mode stream", 4, "has no fp32/stream graph for TensorRT; it has fp32/exact"),
+        ("build --precision fp12", 4, "has no fp12/exact graph for TensorRT; it has fp16/exact, "),
+        ("build --mode stream --precision int8", 4, "has no int8/stream graph for TensorRT; it has "),
         ("build --mode hourly", 2, "--mode 'hourly': want one of exact, stream"),
     ],
 )

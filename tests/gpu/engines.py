@@ -18,6 +18,7 @@ from gpu.results import Part
 
 from edge.bundle import Bundle, load_bundle
 from edge.engine_build import find_tensorrt
+from edge.errors import BundleError, FaultError
 from edge.profile_engine import open_subject, profile_engine
 from edge.profile_subject import subject_from_bundle
 from edge.profile_types import Plan, Report
@@ -36,13 +37,18 @@ def numerics_and_latency(plan: Plan, place: Path | None) -> Part:
     bundle = load_bundle(place)
     facts: dict[str, float | bool | str] = {"bundle": bundle.id}
     profiles: list[Report] = []
+    failed: list[str] = []
     for entry in bundle.manifest.graphs:
         if (entry.runtime, entry.mode) == ("tensorrt", "exact"):
             subject = subject_from_bundle(bundle, "exact", f"force-{entry.precision}", "tensorrt")
-            opened = open_subject(subject, _told)
+            try:
+                opened = open_subject(subject, _told)
+            except (BundleError, FaultError) as error:  # one precision that does not run leaves the others
+                failed.append(f"{entry.precision}: {error}")
+                continue
             facts |= _differences(entry.precision, bundle, opened.session.infer(selftest_from_bundle(bundle)[0]))
             profiles.append(profile_engine(subject, opened, plan, 1.0, None))
-    return Part(facts=facts, profiles=profiles)
+    return Part(failed="; ".join(failed) or None, facts=facts, profiles=profiles)
 
 
 def _differences(precision: str, bundle: Bundle, waves: dict[str, np.ndarray]) -> dict[str, float]:
