@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from fakes import tensorrt_module
 from fakes.engine_devices import Graphs
 
-from edge import bundle, engine_build, engine_cli, engines
-from edge.bundle import load_bundle
+from edge import engine_build, engine_cli, engines
 from edge.cli import main
 from edge.engines import Machine
 

@@ -66,28 +66,25 @@ def stream_call(model: Mmrphys, frames: np.ndarray, precision: str, device: str)
 
 
 def windows(plan: Plan, _place: Path | None) -> Part:
-    """Every network, window by window."""
-    torch_on_a_gpu()
-    _exact()
-    rows = []
-    for name, model in networks():
-        frames = random_frames((1, model.spec.channels, FRAMES, model.spec.size, model.spec.size), 3)
-        for precision in PRECISIONS:
-            rows += _rows(name, model, "window", 30, precision, window_call(model, frames, precision, DEVICE), plan)
+    """Every network, window by window, and how far the default one is from its golden waves."""
+    rows = _all_rows("window", FRAMES, 30, window_call, plan)
     return Part(rows=rows, facts=_golden())
 
 
 def streams(plan: Plan, _place: Path | None) -> Part:
     """Every network, chunk by chunk."""
+    return Part(rows=_all_rows("chunk", STREAM_CHUNK, STREAM_CHUNK, stream_call, plan))
+
+
+def _all_rows(what: str, length: int, new: int, call_of: Callable[..., Call], plan: Plan) -> list[TorchRow]:
     torch_on_a_gpu()
     _exact()
-    rows = []
+    rows: list[TorchRow] = []
     for name, model in networks():
-        frames = random_frames((1, model.spec.channels, STREAM_CHUNK, model.spec.size, model.spec.size), 3)
+        frames = random_frames((1, model.spec.channels, length, model.spec.size, model.spec.size), 3)
         for precision in PRECISIONS:
-            call = stream_call(model, frames, precision, DEVICE)
-            rows += _rows(name, model, "chunk", STREAM_CHUNK, precision, call, plan)
-    return Part(rows=rows)
+            rows += _rows(name, model, what, new, precision, call_of(model, frames, precision, DEVICE), plan)
+    return rows
 
 
 def _exact() -> None:
