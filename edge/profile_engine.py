@@ -28,7 +28,7 @@ from edge.profile_layers import Layer, layers_of, open_session
 from edge.profile_limits import device_of_gpu, limit_of
 from edge.profile_nvtx import Range, ranges
 from edge.profile_subject import Runner, Subject
-from edge.profile_types import MIN_P99_RUNS, EngineTimes, Memory, Phases, Plan, Report, Spread
+from edge.profile_types import EngineTimes, Memory, Phases, Plan, Report, Spread
 from edge.profiling import is_full, measure, pace_of
 from edge.runtimes.engine_session import EngineSession, Opened, open_engine
 from edge.runtimes.onnxrt import check_golden
@@ -128,14 +128,8 @@ def measure_phases(
 
 def _phases(name: str, graph: bool, times: Sequence[tuple[float, ...]]) -> Phases:
     columns = np.array(times, np.float64).T
-    spreads = {phase: _spread(column) for phase, column in zip(_PHASES, columns, strict=True)}
+    spreads = {phase: Spread.from_ms(column) for phase, column in zip(_PHASES, columns, strict=True)}
     return Phases("self-test" if name == "self-test" else "random", graph, len(times), **spreads)
-
-
-def _spread(ms: npt.NDArray[np.float64]) -> Spread:
-    p50, p90, p99 = (round(float(np.quantile(ms, share)), 5) for share in (0.5, 0.9, 0.99))
-    whole = (round(float(value), 5) for value in (ms.min(), ms.mean(), ms.max()))
-    return Spread(p50, p90, p99 if len(ms) >= MIN_P99_RUNS else None, *whole)
 
 
 def engine_layers(runs: Sequence[Sequence[tuple[str, float]]]) -> list[Layer]:

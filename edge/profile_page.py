@@ -37,15 +37,21 @@ def html(report: Report) -> str:
 def _tiles(report: Report) -> Iterator[tuple[str, str, str]]:
     first, pace = report.timings[0], report.pace
     what = "chunk" if report.graph.mode == "stream" else "window"
-    yield f"one {what}", f"{first.p50_ms:.2f} ms", f"median, input {first.input}"
-    slow = f"{first.p90_ms:.2f} ms" if first.p99_ms is None else f"{first.p99_ms:.2f} ms"
-    yield "slow runs", slow, "90th percentile" if first.p99_ms is None else "99th percentile"
+    yield f"one {what}", _ms(first.p50_ms), f"median, input {first.input}"
+    if first.p99_ms is None:
+        yield "slow runs", _ms(first.p90_ms), "90th percentile"
+    else:
+        yield "slow runs", _ms(first.p99_ms), "99th percentile"
     yield "of real time", f"{pace.budget_share:.2%}", f"one inference every {pace.hop_s:g} s"
     yield "people", str(pace.people), "by the slow runs, the network alone"
     times = distance(report)
     yield "from the limit", "-" if times is None else f"{times:.1f}x", report.limit.device if report.limit else "none"
     if report.stages:
-        yield "whole chain", f"{report.stages.ms_per_frame:.2f} ms", "a frame, one thread"
+        yield "whole chain", _ms(report.stages.ms_per_frame), "a frame, one thread"
+
+
+def _ms(ms: float) -> str:
+    return f"{ms:.2f} ms" if ms >= 1.0 else f"{1e3 * ms:.3g} us"
 
 
 def _warnings(report: Report) -> Iterator[Html]:
@@ -100,26 +106,31 @@ def _stages(report: Report) -> Iterator[Html]:
 
 
 def _layers(report: Report) -> Iterator[Html]:
+    runs = f"median of {report.plan.layer_runs} profiled runs"
+    if report.engine:
+        rows = [row[:1] + row[2:4] for row in layer_rows(report)]
+        yield table(f"As TensorRT fused them, {runs}.", ("layer", "us", "share"), rows)
+        return
     total = sum(layer.us for layer in report.layers) or 1.0
     kinds = [(op, str(n), f"{us / 1e3:.3f}", f"{us / total:.1%}") for op, n, us in by_operation(report.layers)]
     yield table("By operation.", ("operation", "layers", "ms", "share"), kinds)
     head = ("layer", "operation", "us", "share", "MFLOP", "MB", "GFLOP/s", "bound us")
-    of = f"; bounds of {report.limit.device}" if report.limit and not report.engine else ""
-    caption = f"Every layer, median of {report.plan.layer_runs} profiled runs{of}."
-    yield table(caption, head, layer_rows(report), text_columns=(0, 1))
+    of = f"; bounds of {report.limit.device}" if report.limit else ""
+    yield table(f"Every layer, {runs}{of}.", head, layer_rows(report), text_columns=(0, 1))
 
 
 def _plot(report: Report) -> Html:
     most = max(max(one.blocks_ms) for one in report.timings)
+    unit, scale = ("ms", 1.0) if most >= 1.0 else ("us", 1e3)
     plot = Plot(
         number_axis(0.0, 1.0, "part of the runs"),
-        number_axis(0.0, most, "ms, median of a tenth"),
+        number_axis(0.0, scale * most, f"{unit}, median of a tenth"),
         "Median time in each tenth of the runs",
     )
     styles = ("c1", "c2")
     for one, style in zip(report.timings, styles, strict=False):
         middle = (np.arange(len(one.blocks_ms)) + 0.5) / len(one.blocks_ms)
-        plot.line(middle, np.array(one.blocks_ms), style)
+        plot.line(middle, scale * np.array(one.blocks_ms), style)
     legend = [key(style, "line", one.input) for one, style in zip(report.timings, styles, strict=False)]
     return figure(
         plot.svg(), "A slope is a clock that sinks or a cache that fills; a jump is another program.", legend=legend

@@ -122,9 +122,10 @@ def by_operation(layers: list[Layer]) -> list[tuple[str, int, float]]:
 def _layer_lines(report: Report) -> Iterator[str]:
     total = sum(layer.us for layer in report.layers)
     yield f"layers, median of {report.plan.layer_runs} profiled runs: {len(report.layers)} in {total / 1e3:.3f} ms"
-    if (longer := total / 1e3 / report.timings[0].p50_ms) > 1.1:
+    if (longer := total / 1e3 / _compute_ms(report)) > 1.1:
         yield f"  that is {longer:.1f} times p50, for a profile costs time at every layer: trust the order, not the sum"
-    yield "  " + ", ".join(f"{op} x{n} {us / 1e3:.2f} ms" for op, n, us in by_operation(report.layers)[:8])
+    if not report.engine:
+        yield "  " + ", ".join(f"{op} x{n} {us / 1e3:.2f} ms" for op, n, us in by_operation(report.layers)[:8])
     yield f"  {'layer':40} {'op':18} {'us':>8} {'share':>6} {'MFLOP':>8} {'MB':>7} {'GFLOP/s':>8} {'bound us':>8}"
     for name, op, *numbers in layer_rows(report)[:TOP_LAYERS]:
         us, share, mflop, moved, speed, bound = numbers

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from edge.profile_board import Board, Machine
 from edge.profile_layers import Layer
@@ -103,6 +105,14 @@ class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_ms: float
     mean_ms: float
     max_ms: float
+
+    @classmethod
+    def from_ms(cls, times: npt.ArrayLike) -> Spread:
+        """Of at least one time in milliseconds."""
+        ms = np.asarray(times, np.float64)
+        p50, p90, p99 = (round(float(np.quantile(ms, share)), 5) for share in (0.5, 0.9, 0.99))
+        least, mean, most = (round(float(value), 5) for value in (ms.min(), ms.mean(), ms.max()))
+        return cls(p50, p90, p99 if len(ms) >= MIN_P99_RUNS else None, least, mean, most)
 
 
 class Phases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,7 +29,8 @@ class StreamInTorch:
         self._nodes = [(node, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
                        for node in model.graph.node]  # fmt: skip
         self._outputs = [value.name for value in model.graph.output]
-        self._kept = {one.name: self._constant(one) for one in model.graph.initializer}
+        sizes = {node.input[2] for node in model.graph.node if node.op_type == "Resize"}  # looked at, not computed with
+        self._kept = {one.name: self._constant(one, sizes) for one in model.graph.initializer}
         self._moving: list[tuple[Any, Attributes]] | None = None
 
     def __call__(self, **inputs: Tensor) -> dict[str, Tensor]:
@@ -40,9 +41,9 @@ class StreamInTorch:
             self._run(node, attributes, values)
         return {name: values[name] for name in self._outputs}
 
-    def _constant(self, one: onnx.TensorProto) -> Tensor:
+    def _constant(self, one: onnx.TensorProto, sizes: set[str]) -> Tensor:
         value = torch.from_numpy(numpy_helper.to_array(one).copy())
-        return value.to(self._device) if value.is_floating_point() else value
+        return value.to(self._device) if value.is_floating_point() and one.name not in sizes else value
 
     def _fold(self, inputs: Mapping[str, Tensor]) -> list[tuple[Any, Attributes]]:
         """Run everything once; what came of constants and shapes is kept, the rest has to be run each time."""

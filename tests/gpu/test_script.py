@@ -226,9 +226,11 @@ def test_the_shell_is_sound() -> None:
     subprocess.run(["shellcheck", str(SCRIPT)], check=True)
 
 
-@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
-def test_committed_results_are_whole(path: Path) -> None:
-    found = msgspec.json.decode(path.read_bytes(), type=GpuResults)
-    assert found.gpu is not None
-    assert not any(part.failed for part in found.parts.values())
-    assert not found.commit.endswith("+")
+def test_committed_results_are_whole() -> None:
+    if not RESULTS:
+        pytest.skip("no results of a GPU are committed: none was at hand")
+    for path in RESULTS:
+        found = msgspec.json.decode(path.read_bytes(), type=GpuResults)
+        assert found.gpu is not None
+        assert not any(part.failed for part in found.parts.values())
+        assert not found.commit.endswith("+"), "measure a commit, not a working tree"

@@ -1,6 +1,7 @@
 """What PyTorch takes for a window and for a chunk of a stream: between CUDA events, with and without a CUDA graph.
 
-float32 without TF32; ``fp16`` are convolutions in float16 and all else in float32, as in the graphs of a bundle.
+float32 without TF32; ``fp16`` are convolutions in float16 and norms in float32, as in the graphs of a bundle. A chunk
+without a CUDA graph holds the time of Python, which walks through the graph's 650 nodes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gpu.results import Part, TorchRow
 
 from edge.bundle import load_bundle
 from edge.profile_subject import random_frames
-from edge.profile_types import MIN_P99_RUNS, Plan, Spread
+from edge.profile_types import Plan, Spread
 from edge.runtimes.onnxrt import selftest_from_bundle
 from edge.selftest import STREAM_CHUNK
 from export.stream import onnx_stream_from_model
@@ -115,7 +116,7 @@ def _rows(name: str, model: Mmrphys, what: str, new: int, precision: str, call: 
             yield TorchRow(name, model.spec.size, what, new, precision, graph, 0, None, None, why)
             continue
         times = _timed(launch, plan)
-        spread = spread_of(times)
+        spread = Spread.from_ms(times)
         per_frame = round(spread.p50_ms / new, 6)
         yield TorchRow(name, model.spec.size, what, new, precision, graph, len(times), spread, per_frame)
 
@@ -149,11 +150,3 @@ def _timed(call: Call, plan: Plan) -> list[float]:
         torch.cuda.synchronize()
         times.append(first.elapsed_time(last))
     return times
-
-
-def spread_of(times: list[float]) -> Spread:
-    """Percentiles, the 99th only of enough runs."""
-    ms = np.array(times)
-    p50, p90, p99 = (round(float(np.quantile(ms, share)), 5) for share in (0.5, 0.9, 0.99))
-    whole = (round(float(value), 5) for value in (ms.min(), ms.mean(), ms.max()))
-    return Spread(p50, p90, p99 if len(ms) >= MIN_P99_RUNS else None, *whole)
