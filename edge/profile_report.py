@@ -124,7 +124,9 @@ def _layer_lines(report: Report) -> Iterator[str]:
     yield f"layers, median of {report.plan.layer_runs} profiled runs: {len(report.layers)} in {total / 1e3:.3f} ms"
     if (longer := total / 1e3 / _compute_ms(report)) > 1.1:
         yield f"  that is {longer:.1f} times p50, for a profile costs time at every layer: trust the order, not the sum"
-    if not report.engine:
+    if report.engine:
+        yield "  TensorRT does not tell what its layers compute; the limit below counts the graph's arithmetic"
+    else:
         yield "  " + ", ".join(f"{op} x{n} {us / 1e3:.2f} ms" for op, n, us in by_operation(report.layers)[:8])
     yield f"  {'layer':40} {'op':18} {'us':>8} {'share':>6} {'MFLOP':>8} {'MB':>7} {'GFLOP/s':>8} {'bound us':>8}"
     for name, op, *numbers in layer_rows(report)[:TOP_LAYERS]:
