@@ -13,6 +13,7 @@ from fakes.video_files import write_video
 from edge import person, pipeline, profile_stages
 from edge.bundle import load_bundle
 from edge.cameras import camera_from_uri, video
+from edge.clips.thermal_view import ThermalView
 from edge.config import Kit
 from edge.errors import EvidenceError, UsageError
 from edge.faces.track import FaceTracker
@@ -25,7 +26,7 @@ SCENE = "synthetic:?seconds=7.2&width=320&height=240&codec=mjpeg"
 
 def seams() -> list[object]:
     return [
-        cv2.imdecode, video._decoded, video._decoded_if_whole, video._upright, FaceTracker.step, pipeline.model_cells,
+        cv2.imdecode, video._decoded, video._decoded_if_whole, video._upright, FaceTracker.step, pipeline.model_cells, ThermalView.cells,
         person.Person.accept, person.Person.look,
     ]  # fmt: skip
 
