@@ -50,13 +50,11 @@ def stage_lines(view: StageView) -> Iterator[str]:
     yield f"  {'stage':16} {'calls':>6} {'p50 ms':>9} {'p90 ms':>9} {'ms/frame':>9} {'cpu ms':>9} {'share':>7}"
     for stage in view.stages:
         *cells, note = stage_row(stage, view.ms_per_frame)
-        yield (
-            f"  {stage.name:16} {cells[0]:>6}"
-            + "".join(f" {cell:>9}" for cell in cells[1:5])
-            + f" {cells[5]:>7}  {note}"
-        )
-    rate = 1e3 / max(view.ms_per_frame, 1e-9)
-    yield f"  {view.ms_per_frame:.3f} ms a frame, {view.share:.1%} of real time, {rate:.0f} frames a second"
+        times = "".join(f" {cell:>9}" for cell in cells[1:5])
+        yield f"  {stage.name:16} {cells[0]:>6}{times} {cells[5]:>7}  {note}".rstrip()
+    rate, cpu_ms = 1e3 / max(view.ms_per_frame, 1e-9), sum(one.cpu_ms_per_frame for one in view.stages if one.counts)
+    share = f"{view.share:.1%} of real time, {rate:.0f} frames a second"
+    yield f"  {view.ms_per_frame:.3f} ms a frame, of it {cpu_ms:.3f} on a processor: {share}"
 
 
 def stage_row(stage: Stage, sum_ms: float) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ SCENE = "synthetic:?seconds=7.2&width=320&height=240&codec=mjpeg"
 
 def seams() -> list[object]:
     return [
-        cv2.imdecode, video._decoded, video._decoded_if_whole, video._upright, FaceTracker.step, pipeline.model_cells, ThermalView.cells,
-        person.Person.accept, person.Person.look,
+        cv2.imdecode, video._decoded, video._decoded_if_whole, video._upright, FaceTracker.step, pipeline.model_cells,
+        ThermalView.cells, person.Person.accept, person.Person.look,
     ]  # fmt: skip
 
 
