@@ -196,6 +196,7 @@ def test_engines_are_measured_and_their_numbers_told(monkeypatch: pytest.MonkeyP
     assert min(found.facts[f"{precision} bvp largest difference"] for precision in ("fp32", "fp16", "int8")) > 1.0
 
 
+@pytest.mark.slow  # tests/edge/runtimes/test_tensorrt.py kills such processes in every run
 def test_the_process_of_an_engine_is_killed_and_the_cpu_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a real process and a real kill; the engine in it computes on the CPU."""
 
