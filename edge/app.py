@@ -85,6 +85,8 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
     try:
         engine = runtime_from_kit(kit, bundle, stop)
     except BuildStoppedError as error:  # as a run that is stopped: in order, before its first frame
+        if check:
+            raise KeyboardInterrupt from error  # nothing was checked, which must not look like success
         _log.warning("%s", error)
         if as_json:
             print(json.dumps(Summary().as_dict()), flush=True)  # noqa: T201 - the answer that --json asks for

@@ -42,6 +42,8 @@ def test_a_run_that_is_stopped_while_its_engine_starts_ends_in_order(
     assert run_kit(kit, check=False, as_json=True, stop=stop) == 0
     assert json.loads(capsys.readouterr().out)["looks"] == 0
     assert not records.exists()
+    with pytest.raises(KeyboardInterrupt):
+        run_kit(kit, check=True, as_json=True, stop=stop)
 
 
 class LiveCamera:
