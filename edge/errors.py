@@ -4,6 +4,8 @@
     |- UsageError      2  bad option, URI, configuration
     |  '- MissingExtraError  2  an optional part is not installed
     |- InputError      3  a camera, file or recording cannot be used
+    |  |- SilentError  3  a live camera has no frame at the moment
+    |  '- GoneError    3  a live camera went away
     |- BundleError     4  a bundle is damaged, foreign or does not fit
     |  '- EngineError  4  an engine is damaged or was built elsewhere
     |- FaultError      5  a part failed while running (runtime, sink)
@@ -22,9 +24,11 @@ __all__ = [
     "EngineError",
     "EvidenceError",
     "FaultError",
+    "GoneError",
     "InputError",
     "MissingExtraError",
     "MmrphysError",
+    "SilentError",
     "UsageError",
     "first_line",
 ]
@@ -55,6 +59,14 @@ class InputError(MmrphysError):
     """A camera, file or recording cannot be used."""
 
     exit_code = 3
+
+
+class SilentError(InputError):
+    """A live camera gave no frame for a while, or is away for the time being; it may be read again."""
+
+
+class GoneError(InputError):
+    """A live camera went away: unplugged, cut off, or out of order until it is opened again."""
 
 
 class BundleError(MmrphysError):

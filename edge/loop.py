@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from edge.cameras import Camera
 from edge.clips.timeline import Timeline
-from edge.errors import FaultError, MmrphysError
+from edge.errors import FaultError, MmrphysError, SilentError
 from edge.frames import Frame, FrameKind
 from edge.sinks import Sink
 from edge.sinks.records import Record
@@ -157,7 +157,10 @@ class Reader(threading.Thread):
 
     def _read(self) -> None:
         while not self._stop_event.is_set():
-            frame = self._camera.read()
+            try:
+                frame = self._camera.read()
+            except SilentError:  # its silence shows in the states; it may come back
+                continue
             if frame is None:
                 return
             if not self._deliver([frame] if self._camera.live else self._steady(frame)):

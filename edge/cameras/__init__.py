@@ -17,8 +17,12 @@ __all__ = ["RESERVED", "SCHEMES", "Camera", "camera_from_uri"]
 SCHEMES: dict[str, str] = {
     "synthetic": "edge.cameras.synthetic",
     "video": "edge.cameras.video",
+    "v4l2": "edge.cameras.v4l2",
+    "lepton": "edge.cameras.lepton",
+    "y16": "edge.cameras.y16",
+    "gstreamer": "edge.cameras.gstreamer",
 }
-RESERVED = ("v4l2", "gstreamer", "lepton", "y16", "cptv", "mcap")
+RESERVED = ("cptv", "mcap")
 
 
 class Camera(Protocol):
@@ -43,7 +47,10 @@ class Camera(Protocol):
         """Open the device or file; InputError when it cannot be used."""
 
     def read(self) -> Frame | None:
-        """The next frame; None at the regular end. InputError when the source broke or ended early."""
+        """The next frame; None at the regular end. InputError when the source broke or ended early.
+
+        A live source that has none for about a second raises SilentError, so that nobody hangs: read it again.
+        """
 
     def close(self) -> None:
         """Release everything; may be called twice."""

@@ -1,7 +1,7 @@
 """Stamps of a stream that FFmpeg decodes: exact, strictly increasing, on a named clock.
 
-V4L2 stamps pictures on CLOCK_MONOTONIC. A network source stamps them on the sender's clock: those are moved by a
-constant to where the first one arrived, which keeps the sender's spacing and not the network's jitter.
+V4L2 stamps pictures on CLOCK_MONOTONIC. A network source stamps them on the sender's clock: those are mapped by
+:class:`~edge.cameras.clock_map.ClockMap`, which keeps the sender's spacing and not the network's jitter.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from fractions import Fraction
 
+from edge.cameras.clock_map import ClockMap
 from edge.errors import InputError
 from edge.frames import StampClock
 
@@ -35,7 +36,8 @@ class Stamps:
 
     def __init__(self, *, live: bool, rate: Fraction | None) -> None:
         self._live, self._rate = live, rate
-        self._shift_ns: int | None = None
+        self._foreign: bool | None = None  # the stamps are on a clock of the sender's
+        self._map = ClockMap()
         self.clock: StampClock = "monotonic" if live else "media"
         self.seq = -1
         self.unordered = 0
@@ -48,8 +50,7 @@ class Stamps:
         InputError when a file gives neither stamps nor a rate.
         """
         self.seq += 1
-        own_ns = self._missing_ns(arrival_ns) if pts is None else ns_from_pts(pts, time_base)
-        stamp_ns = own_ns + self._shifted_by(own_ns, arrival_ns)
+        stamp_ns = self._missing_ns(arrival_ns) if pts is None else self._ours(ns_from_pts(pts, time_base), arrival_ns)
         if self.last_ns is not None and stamp_ns <= self.last_ns:
             if not self.unordered:
                 log.warning("pictures whose stamp does not grow are left out; the first at %.3f s", stamp_ns / 1e9)
@@ -63,12 +64,17 @@ class Stamps:
         """Count a picture that could not be decoded."""
         self.seq += 1
 
-    def _shifted_by(self, own_ns: int, arrival_ns: int) -> int:
-        if self._shift_ns is None:
-            foreign = self._live and abs(own_ns - arrival_ns) > SAME_CLOCK_NS
-            self._shift_ns = arrival_ns - own_ns if foreign else 0
-            self.clock = "monotonic_arrival" if foreign else self.clock
-        return self._shift_ns
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster CLOCK_MONOTONIC runs than the sender's clock; None where that is not known (yet)."""
+        return self._map.drift_ppm
+
+    def _ours(self, own_ns: int, arrival_ns: int) -> int:
+        """A stamp as it is where it is on our clock already, else mapped; the first one decides for all."""
+        if self._foreign is None:
+            self._foreign = self._live and abs(own_ns - arrival_ns) > SAME_CLOCK_NS
+            self.clock = "monotonic_arrival" if self._foreign else self.clock
+        return self._map.monotonic_ns(own_ns, arrival_ns) if self._foreign else own_ns
 
     def _missing_ns(self, arrival_ns: int) -> int:
         if self._live:

@@ -2,7 +2,8 @@
 
 Stamps are the stream's own (``pts * time_base``), never counted from a nominal rate, so a variable frame rate is seen
 as it is. Rotation metadata is applied, so that faces stand upright. A file ends at its first damage, after every
-picture decoded before it; live sources leave damaged pictures out.
+picture decoded before it; live sources leave damaged pictures out. A network stream that breaks is opened again and
+goes on in the same run; its sender's clock is mapped onto ours and the drift is told.
 
 Query of a device: ``width`` and ``height`` (px), ``fps``, ``format`` (FFmpeg's name: ``mjpeg``, ``yuyv422``). Query of
 thermal video, which is 16-bit gray (for example FFV1 in ``.mkv``): ``scale`` and ``offset``, with
@@ -12,6 +13,7 @@ degC = value * scale + offset; the default is centikelvin.
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -25,19 +27,25 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from edge.cameras import Camera
+from edge.cameras.returning import ReturningCamera
 from edge.cameras.stamps import Stamps, ns_from_pts
-from edge.errors import InputError, UsageError
+from edge.errors import GoneError, InputError, UsageError
 from edge.frames import Frame, FrameKind
 from edge.uri import Uri, query_as, without_secrets
 
 __all__ = ["VideoCamera", "VideoQuery", "from_uri"]
+
+_log = logging.getLogger(__name__)
 
 GRAY16 = ("gray16le", "gray16be")
 END_TOLERANCE_S = 0.5
 """Pictures may end this much before the declared end (sound may run on), or two frames, whichever is more."""
 DAMAGED_IN_A_ROW = 60
 """A live source that gives so many damaged pictures one after another is broken."""
-TIMEOUT_S = 10.0
+FIRST_S, AGAIN_S = 10.0, 4.0
+"""How long a network source may take to answer: at the start, and from then on, where a stopped run waits for it."""
+DRIFT_TOLD_S = 60.0
+"""When the drift of a sender's clock is known well enough to be told."""
 
 CAPTURE_KEYS, RADIOMETRY_KEYS = ("width", "height", "fps", "format"), ("scale", "offset")
 
@@ -54,9 +62,12 @@ class VideoQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VideoCamera:
-    """Frames of one video file, capture device or network stream."""
+    """Frames of one video file, or of one uninterrupted stretch of a capture device or network stream."""
 
-    def __init__(self, target: str, kind: FrameKind, query: VideoQuery | None = None) -> None:
+    def __init__(
+        self, target: str, kind: FrameKind, query: VideoQuery | None = None, patience_s: float = FIRST_S
+    ) -> None:
+        self._patience_s = patience_s
         self._target, self._query = target, query or VideoQuery()
         self.name = without_secrets(f"video:{target}")
         self.kind: FrameKind = kind
@@ -71,12 +82,18 @@ class VideoCamera:
         """Pictures left out because their stamp did not grow."""
         return self._stamps.unordered
 
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster CLOCK_MONOTONIC runs than a network sender's clock; None where that is not known (yet)."""
+        return self._stamps.drift_ppm
+
     def open(self) -> None:
         """Open and find the pictures; InputError when there are none or they do not fit the kind."""
         if not self.live:
             _check_file(self._target, self.name)
         try:
-            self._container = av.open(**_source(self._target, self._query), metadata_errors="ignore")
+            source = _source(self._target, self._query, self._patience_s)
+            self._container = av.open(**source, metadata_errors="ignore")
         except (av.FFmpegError, OSError) as error:
             hint = "check cable and address, and that nobody else uses it" if self.live else "check that it is whole"
             raise InputError(f"{self.name} cannot be opened as video: {error.strerror}; {hint}") from error
@@ -144,7 +161,8 @@ class VideoCamera:
                     raise InputError(f"{self.name} sends damaged pictures only; check cable and bus load")
                 yield from pictures or ()
         except av.FFmpegError as error:
-            raise InputError(f"{self.name} broke off: {error.strerror}; check the cable") from error
+            fix = "check the network" if _is_network(self._target) else "check the cable"
+            raise InputError(f"{self.name} broke off: {error.strerror}; {fix}") from error
 
     def _lengths_s(self, stream: Any) -> tuple[float, float]:
         """Seconds up to the end of the newest picture, and as declared by the stream, else by the file (0: nowhere)."""
@@ -161,6 +179,52 @@ class VideoCamera:
         declared = f" of {declared_s:.1f} s declared" if declared_s else ""
         kept = "what came before is kept; copy or record the file again"
         return f"{self.name} ended after {seen_s:.1f} s{declared} ({reason}); {kept}"
+
+
+class _NetworkSession:
+    """One connection to a network camera; see :class:`~edge.cameras.returning.Session`."""
+
+    def __init__(self, video: VideoCamera) -> None:
+        self._video = video
+        self._first_ns: int | None = None
+        self._drift_told = False
+
+    def next(self, timeout_s: float) -> Frame:  # noqa: ARG002 - FFmpeg waits as long as it was told at opening
+        """The next frame; GoneError when the stream broke or ended."""
+        try:
+            frame = self._video.read()
+        except InputError as error:
+            raise GoneError(str(error)) from error
+        if frame is None:
+            raise GoneError(f"{self._video.name} ended its stream")
+        self._tell_drift(frame.pts_ns)
+        return frame
+
+    def close(self) -> None:
+        """Hang up."""
+        self._video.close()
+
+    def _tell_drift(self, pts_ns: int) -> None:
+        if self._first_ns is None:
+            self._first_ns = pts_ns
+        drift_ppm = self._video.drift_ppm
+        if not self._drift_told and drift_ppm is not None and pts_ns - self._first_ns >= DRIFT_TOLD_S * 1e9:
+            self._drift_told = True
+            _log.info("%s: our clock runs %+.0f ppm against the sender's; stamps follow", self._video.name, drift_ppm)
+
+
+def _network(target: str, kind: FrameKind, query: VideoQuery) -> ReturningCamera:
+    """A network camera, which may go away and come back."""
+    connected = False
+
+    def connect() -> _NetworkSession:
+        nonlocal connected
+        video = VideoCamera(target, kind, query, AGAIN_S if connected else FIRST_S)
+        video.open()
+        connected = True
+        return _NetworkSession(video)
+
+    return ReturningCamera(without_secrets(f"video:{target}"), kind, connect)
 
 
 class _DamageError(Exception):
@@ -213,10 +277,11 @@ def _check_file(target: str, name: str) -> None:
         raise InputError(f"{name} is a folder; name a video file")
 
 
-def _source(target: str, query: VideoQuery) -> dict[str, Any]:
+def _source(target: str, query: VideoQuery, patience_s: float) -> dict[str, Any]:
     """Arguments of ``av.open``."""
     if _is_network(target):
-        return {"file": target, "options": {"rtsp_transport": "tcp"}, "timeout": TIMEOUT_S}
+        timeout_s = patience_s, AGAIN_S  # to open, to read
+        return {"file": target, "options": {"rtsp_transport": "tcp"}, "timeout": timeout_s}
     if not _is_device(target):  # a playlist may not lead elsewhere
         return {"file": f"file:{target}", "options": {"protocol_whitelist": "file"}}
     size = f"{query.width}x{query.height}" if query.width and query.height else None
@@ -237,4 +302,4 @@ def from_uri(uri: Uri, kind: FrameKind) -> Camera:
         raise UsageError("video: names no file; want video:PATH, video:/dev/videoN or video:rtsp://...")
     if (query.width is None) != (query.height is None):
         raise UsageError(f"{uri.text}: width and height belong together; give both or neither")
-    return VideoCamera(uri.target, kind, query)
+    return (_network if _is_network(uri.target) else VideoCamera)(uri.target, kind, query)

@@ -1,0 +1,141 @@
+"""FLIR Lepton 3.x over UVC (PureThermal): ``lepton:/dev/v4l/by-id/...?scale=0.01``.
+
+Pictures are Y16, 160x120, or 160x122 where the camera sends telemetry in two more rows, which is asked for first.
+Telemetry tells what pixels cannot: the frame counter, by which repeated pictures are left out (the core makes 8.7 a
+second, the link may carry more); the state of the shutter (FFC); whether pixels are temperatures at all, and in which
+unit (TLinear: hundredths or tenths of a kelvin). Without telemetry ``scale`` (kelvin per count, 0.01 unless told) is
+believed, and repetitions and shutter are seen from the pixels.
+
+Places of words: FLIR, "Lepton Engineering Datasheet", telemetry rows A and C; each row is 80 words, 32-bit values have
+their low word first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from edge.cameras import Camera
+from edge.cameras.clock_map import Unwrapped
+from edge.cameras.repeats import Repeats
+from edge.cameras.uvc import Mode, Shot
+from edge.cameras.uvc_find import LISTED, Nodes
+from edge.cameras.uvc_session import Decoder, Picture, Skip, UvcRecipe, camera_of
+from edge.cameras.uvc_structs import PixelLayout
+from edge.errors import InputError, UsageError
+from edge.frames import FrameKind
+from edge.uri import Uri, query_as
+
+__all__ = ["LeptonQuery", "Telemetry", "from_uri"]
+
+WIDTH, HEIGHT, TELEMETRY_ROWS = 160, 120, 2
+KELVIN_DEGC = -273.15
+TIME_MS, STATUS, FRAME_COUNT = 1, 3, 20
+"""Row A: words of 32-bit values, low word first."""
+TLINEAR_ON, TLINEAR_FINE = 160 + 48, 160 + 49
+"""Row C: pixels are temperatures; in 0.01 K, else 0.1 K."""
+FFC_SHIFT, FFC_MASK, FFC_RUNNING = 4, 0b11, 2
+AGC_BIT = 12
+RESOLUTION_K = {0: 0.1, 1: 0.01}
+
+
+class LeptonQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of the URI. ``scale``: kelvin per count, for cameras without telemetry."""
+
+    scale: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What the core says of one picture. ``scale_k``: kelvin per count; None where pixels are no temperatures."""
+
+    time_ms: int
+    count: int
+    shutter: bool
+    scale_k: float | None
+
+    @classmethod
+    def decode(cls, words: npt.NDArray[np.uint16]) -> Telemetry | None:
+        """From the two rows as ``[320]``; None where the camera leaves them empty."""
+        if not words.any():
+            return None
+        status = _long(words, STATUS)
+        linear = words[TLINEAR_ON] == 1 and not status >> AGC_BIT & 1
+        return cls(
+            time_ms=_long(words, TIME_MS),
+            count=_long(words, FRAME_COUNT),
+            shutter=status >> FFC_SHIFT & FFC_MASK == FFC_RUNNING,
+            scale_k=RESOLUTION_K.get(int(words[TLINEAR_FINE])) if linear else None,
+        )
+
+
+def _long(words: npt.NDArray[np.uint16], place: int) -> int:
+    return int(words[place]) | int(words[place + 1]) << 16
+
+
+class _Lepton:
+    """Pictures of one session."""
+
+    def __init__(self, layout: PixelLayout, query: LeptonQuery, name: str) -> None:
+        self._rows, self._name = layout.height, name
+        self._line = max(layout.bytes_per_line, 2 * WIDTH)
+        self._scale = query.scale
+        self._counter, self._repeats = Unwrapped(32), Repeats()
+        self._last: int | None = None
+        self._first = 0
+
+    def picture(self, shot: Shot) -> Picture | Skip:
+        if len(shot.data) < self._line * self._rows:
+            return Skip.DAMAGED
+        lines = np.frombuffer(shot.data, np.uint8, self._line * self._rows).reshape(self._rows, self._line)
+        pixels = np.ascontiguousarray(lines[:, : 2 * WIDTH]).view("<u2")
+        told = Telemetry.decode(pixels[HEIGHT:].ravel()) if self._rows > HEIGHT else None
+        image = pixels[:HEIGHT]
+        return self._by_pixels(image, shot.stamp_ns) if told is None else self._as_told(image, told)
+
+    def _as_told(self, image: npt.NDArray[np.uint16], told: Telemetry) -> Picture | Skip:
+        if told.scale_k is None:
+            fix = "switch TLinear on and AGC off in the camera"
+            raise InputError(f"{self._name} sends counts and no temperatures (its telemetry says so); {fix}")
+        count = self._counter.next(told.count)
+        if self._last is None:
+            self._first = count
+        if count == self._last and not told.shutter:
+            return Skip.REPEATED
+        self._last = count
+        return Picture(image, told.scale_k, KELVIN_DEGC, told.shutter, count - self._first)
+
+    def _by_pixels(self, image: npt.NDArray[np.uint16], stamp_ns: int) -> Picture | Skip:
+        seen = self._repeats.step(image, stamp_ns)
+        scale = self._scale or RESOLUTION_K[1]
+        return Skip.REPEATED if seen == "repeat" else Picture(image, scale, KELVIN_DEGC, seen == "shutter")
+
+
+def choose(modes: list[Mode], name: str) -> Mode:
+    """With telemetry where it is offered."""
+    for rows in (HEIGHT + TELEMETRY_ROWS, HEIGHT):
+        fitting = [mode for mode in modes if (mode.fourcc, mode.width, mode.height) == ("Y16", WIDTH, rows)]
+        if fitting:
+            return max(fitting, key=lambda mode: mode.rate or 0)
+    offered = "; ".join(map(str, modes)) or "nothing"
+    raise InputError(f"{name} is no Lepton 3: want Y16 160x120 or 160x122; it offers {offered}")
+
+
+def from_uri(uri: Uri, kind: FrameKind, nodes: Nodes | None = None) -> Camera:
+    """The camera of ``lepton:PATH``, not yet opened; UsageError for a wrong parameter or as RGB camera."""
+    query = query_as(uri, LeptonQuery)
+    if kind == "rgb":
+        raise UsageError(f"{uri.text}: a Lepton is a thermal camera; give it as --thermal")
+    if not uri.target:
+        raise UsageError(f"lepton: names no camera; want lepton:/dev/v4l/by-id/...; {LISTED}")
+
+    def decoder(layout: PixelLayout) -> Decoder:
+        return _Lepton(layout, query, uri.text)
+
+    recipe = UvcRecipe(kind, lambda modes: choose(modes, uri.text), decoder)
+    return camera_of(uri.text, uri.target, recipe, nodes or Nodes())

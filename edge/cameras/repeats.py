@@ -1,0 +1,32 @@
+"""New pictures of a thermal camera told from repeated ones, by their pixels alone: for cameras without telemetry.
+
+A thermal core sends the same picture again while it has no new one (9 a second over a link that carries 27), and for
+one or two seconds while its shutter is closed. Two new pictures are never equal: each pixel carries noise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Repeats"]
+
+SHUTTER_AFTER_NS = 350_000_000
+"""Equal pictures for longer than three periods at 8.7 /s are a closed shutter."""
+
+
+class Repeats:
+    """Pictures of one camera in order."""
+
+    def __init__(self) -> None:
+        self._last: npt.NDArray[Any] | None = None
+        self._new_ns = 0
+
+    def step(self, image: npt.NDArray[Any], stamp_ns: int) -> Literal["new", "repeat", "shutter"]:
+        """What ``image`` ``[H, W]`` is: ``shutter`` from the moment on at which a repetition has lasted too long."""
+        if self._last is None or not np.array_equal(image, self._last):
+            self._last, self._new_ns = image, stamp_ns
+            return "new"
+        return "shutter" if stamp_ns - self._new_ns > SHUTTER_AFTER_NS else "repeat"

@@ -1,0 +1,137 @@
+"""Live cameras that may go away and come back: unplugged, cut off, hung. One run goes on through it.
+
+A driver gives a *session*, which is one uninterrupted connection. :class:`ReturningCamera` opens one, hands its frames
+on, and when it breaks tries again until the camera is back. In between it is silent (SilentError), which the states
+show as ``camera_lost`` or ``thermal_lost``. ``seq`` goes on where it stood and stamps go on growing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from edge.errors import GoneError, InputError, SilentError
+from edge.frames import Frame, FrameKind
+
+__all__ = ["Connect", "ReturningCamera", "Session"]
+
+_log = logging.getLogger(__name__)
+
+TURN_S = 0.5
+"""One turn of waiting; a stopped run ends within it."""
+HUNG_S = 5.0
+"""A camera that sends nothing for so long is opened anew."""
+PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+"""Between two attempts to find it again: the first pause, doubled up to the longest."""
+
+
+class Session(Protocol):
+    """One connection to a live camera, from opening it to losing it."""
+
+    def next(self, timeout_s: float) -> Frame | None:
+        """The next frame; None when none came in time. GoneError when it is over; InputError when it is hopeless."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+Connect = Callable[[], Session]
+
+
+class ReturningCamera:
+    """Frames of a live source that ``connect`` opens, for as long as the run lasts.
+
+    Whatever fails at first ends the run, since a kit that starts needs its camera; whatever fails later is tried again.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        name: str,
+        kind: FrameKind,
+        connect: Connect,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.name = name
+        self.kind: FrameKind = kind
+        self._connect, self._clock, self._sleep = connect, clock, sleep
+        self.session: Session | None = None
+        self.returns = 0
+        self._heard_s = 0.0
+        self._lost_s = self._next_try_s = self._pause_s = 0.0
+        self._first_seq = 0  # of this session
+        self._seq = -1
+        self._last_ns: int | None = None
+
+    def open(self) -> None:
+        """Open the camera; InputError when it cannot be used."""
+        self._begin()
+
+    def read(self) -> Frame | None:
+        """The next frame. SilentError when there is none at the moment; InputError when there never will be."""
+        if self.session is None:
+            self._come_back()
+        assert self.session is not None
+        try:
+            frame = self.session.next(TURN_S)
+            if frame is None:
+                self._check_heard()
+                raise SilentError(f"{self.name} sent nothing for {TURN_S} s; it is waited for")
+        except GoneError as error:
+            self._lose(error)
+            raise SilentError(str(error)) from error
+        self._heard_s = self._clock()
+        return self._continued(frame)
+
+    def close(self) -> None:
+        """Release the camera."""
+        if self.session is not None:
+            self.session.close()
+        self.session = None
+
+    def _continued(self, frame: Frame) -> Frame:
+        """The frame numbered from the start of the run; a stamp that does not grow is one that nothing can use."""
+        seq = self._first_seq + frame.seq
+        self._seq = seq
+        if self._last_ns is not None and frame.pts_ns <= self._last_ns:
+            raise SilentError(f"{self.name}: a stamp went back by {(self._last_ns - frame.pts_ns) / 1e6:.1f} ms")
+        self._last_ns = frame.pts_ns
+        return replace(frame, seq=seq) if self._first_seq else frame
+
+    def _begin(self) -> None:
+        self.session = self._connect()
+        self._first_seq = self._seq + 1
+        self._heard_s = self._clock()
+
+    def _check_heard(self) -> None:
+        silent_s = self._clock() - self._heard_s
+        if silent_s >= HUNG_S:
+            raise GoneError(f"{self.name} has sent nothing for {silent_s:.0f} s")
+
+    def _lose(self, error: GoneError) -> None:
+        self.close()
+        self._lost_s = self._next_try_s = self._clock()
+        self._pause_s = PAUSE_S
+        _log.warning("%s; the run goes on and waits for it", error)
+
+    def _come_back(self) -> None:
+        """One turn of waiting for the camera, or one attempt to open it; SilentError unless it is back."""
+        wait_s = self._next_try_s - self._clock()
+        if wait_s > 0.0:
+            self._sleep(min(wait_s, TURN_S))
+            raise SilentError(f"{self.name} is away")
+        try:
+            self._begin()
+        except InputError as error:
+            self._next_try_s = self._clock() + self._pause_s
+            self._pause_s = min(2.0 * self._pause_s, LONGEST_PAUSE_S)
+            _log.debug("%s is still away: %s", self.name, error)
+            raise SilentError(f"{self.name} is away") from error
+        self.returns += 1
+        _log.warning("%s is back after %.1f s", self.name, self._clock() - self._lost_s)
