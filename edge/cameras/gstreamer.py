@@ -89,7 +89,7 @@ class GstSource:
     def text(self) -> str:
         """The whole pipeline, as ``gst-launch-1.0`` would take it."""
         convert = "" if self.kind == "thermal" else "videoconvert ! "  # counts must not be touched
-        sink = f"appsink name={_SINK} sync=false max-buffers=4 drop=true"
+        sink = f"appsink name={_SINK} max-buffers=4 drop=true"
         return f"{self.description} ! {convert}capsfilter caps=video/x-raw,format={FORMATS[self.kind]} ! {sink}"
 
     def session(self, patience_s: float) -> GstSession:
@@ -144,15 +144,17 @@ class GstSession:
 
     def start(self, patience_s: float) -> None:
         """Play, and wait for the first picture; InputError when it fails or none comes."""
-        gst = self._gst
-        self._pipeline.set_state(gst.State.PLAYING)
-        result, _, _ = self._pipeline.get_state(round(patience_s * gst.SECOND))
-        if result == gst.StateChangeReturn.FAILURE:
-            told = self._error() or "it does not start"
-            raise InputError(f"{self._source.name}: {told}; try it with gst-launch-1.0")
-        if result == gst.StateChangeReturn.ASYNC:
-            told = self._error() or f"no picture within {patience_s:.0f} s"
-            raise InputError(f"{self._source.name}: {told}; check the source, and that nobody else uses it")
+        gst, name = self._gst, self._source.name
+        for state in (gst.State.PAUSED, gst.State.PLAYING):
+            self._pipeline.set_state(state)
+            result, _, _ = self._pipeline.get_state(round(patience_s * gst.SECOND))
+            if result == gst.StateChangeReturn.FAILURE:
+                raise InputError(f"{name}: {self._error() or 'it does not start'}; try it with gst-launch-1.0")
+            if result == gst.StateChangeReturn.ASYNC:
+                told = self._error() or f"no picture within {patience_s:.0f} s"
+                raise InputError(f"{name}: {told}; check the source, and that nobody else uses it")
+            if result == gst.StateChangeReturn.NO_PREROLL:  # live; files are held back, lest they outrun their stamps
+                self._sink.set_property("sync", False)  # noqa: FBT003 - GObject's own signature
 
     def next(self, timeout_s: float) -> Frame | None:
         """The next frame; None when none came in time. GoneError at the end of the pipeline and at its errors."""

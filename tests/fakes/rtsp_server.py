@@ -13,10 +13,13 @@ import struct
 import threading
 from fractions import Fraction
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["RtspCamera", "h264_pictures"]
 
@@ -55,7 +58,7 @@ class RtspCamera:
         self._stopped = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def __enter__(self) -> RtspCamera:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
