@@ -195,7 +195,7 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="A kit.toml; options given here win over it.")
     ] = None,
     rgb: Annotated[
-        str | None, _option("rgb", "URI", "RGB camera, for example video:/dev/video0 or synthetic:?hr=72")
+        str | None, _option("rgb", "URI", "RGB camera, for example v4l2:/dev/video0 or synthetic:?hr=72")
     ] = None,
     thermal: Annotated[str | None, _option("thermal", "URI", "Thermal camera, or none.")] = None,
     rig: Annotated[str | None, _option("rig", "FILE", "Camera geometry (rig.json).")] = None,

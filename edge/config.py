@@ -113,7 +113,7 @@ def check(kit: Kit) -> None:
     """
     if kit.rgb is None:
         alone = "--thermal is given without --rgb" if kit.thermal not in (None, "none") else "--rgb is missing"
-        raise UsageError(f"{alone}; name an RGB camera, for example --rgb synthetic: or --rgb video:/dev/video0")
+        raise UsageError(f"{alone}; name an RGB camera, for example --rgb synthetic: or --rgb v4l2:/dev/video0")
     for key, values in NOT_BUILT.items():
         value = getattr(kit, key)
         if value is not None and (not values or value in values):

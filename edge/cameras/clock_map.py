@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import pairwise
 
-__all__ = ["ClockMap", "Unwrapped"]
+__all__ = ["Backlog", "ClockMap", "Unwrapped"]
 
 _S = 1_000_000_000
 SPAN_S = 120
@@ -30,6 +30,9 @@ like jitter. To earlier times within a frame or two: the estimate was wrong, som
 STEP_NS = 250_000_000
 """A sender that is off the line by more, for ``STEP_AFTER_NS`` without exception, has set its clock."""
 STEP_AFTER_NS = 3 * _S
+
+MOST_WAITING = 900
+"""Pictures that a backlog may hold: half a minute at 30 /s. Whoever still sends faster than that is believed."""
 
 
 class ClockMap:
@@ -129,6 +132,28 @@ def _lower_hull(points: deque[tuple[int, int]]) -> list[tuple[int, int]]:
             hull.pop()
         hull.append((x, y))
     return hull
+
+
+class Backlog:
+    """Tells pictures that had been waiting when a stream was first read from those that come as they are taken.
+
+    A server begins with the last whole picture and all since, and more waits in buffers while the model is loaded. Such
+    pictures come faster than they were taken, and nothing tells when that was.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[int, int] | None = None
+        self._left = MOST_WAITING
+
+    def holds(self, own_ns: int | None, arrival_ns: int) -> bool:
+        """Whether this picture had waited; the first always, and those that carry no stamp yet."""
+        if not self._left:
+            return False
+        last, self._last = self._last, None if own_ns is None else (own_ns, arrival_ns)
+        self._left -= 1
+        if last is not None and own_ns is not None and 2 * (arrival_ns - last[1]) >= own_ns - last[0]:
+            self._left = 0
+        return self._left > 0
 
 
 class Unwrapped:

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from edge.cameras import Camera
+from edge.cameras.clock_map import Backlog
 from edge.cameras.returning import ReturningCamera
 from edge.cameras.stamps import Stamps, ns_from_pts
 from edge.errors import GoneError, InputError, UsageError
@@ -76,6 +77,7 @@ class VideoCamera:
         self._pictures: Iterator[Any] = iter(())
         self._stamps = Stamps(live=self.live, rate=None)
         self._time_base, self._end_ns = Fraction(1), 0
+        self._backlog = Backlog() if _is_network(target) else None
 
     @property
     def unordered(self) -> int:
@@ -118,7 +120,10 @@ class VideoCamera:
     def read(self) -> Frame | None:
         """The next frame; None at the end. InputError when a file ended early or a live source broke."""
         for picture in self._pictures:
-            pts_ns = self._stamps.next(picture.pts, self._time_base, time.monotonic_ns())
+            arrival_ns = time.monotonic_ns()
+            if self._waited(picture, arrival_ns):
+                continue
+            pts_ns = self._stamps.next(picture.pts, self._time_base, arrival_ns)
             if pts_ns is not None:
                 self._end_ns = pts_ns + ns_from_pts(picture.duration or 0, self._time_base)
                 return self._frame(picture, pts_ns)
@@ -135,6 +140,12 @@ class VideoCamera:
         scale, offset = (self._query.scale, self._query.offset) if thermal else (1.0, 0.0)
         image = _upright(picture, "gray16le" if thermal else "rgb24")
         return Frame(image, pts_ns, self._stamps.clock, self._stamps.seq, self.kind, scale, offset)
+
+    def _waited(self, picture: Any, arrival_ns: int) -> bool:
+        if self._backlog is None:
+            return False
+        own_ns = None if picture.pts is None else ns_from_pts(picture.pts, self._time_base)
+        return self._backlog.holds(own_ns, arrival_ns)
 
     def _file_pictures(self, stream: Any) -> Iterator[Any]:
         try:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.cameras.clock_map import DRIFT_FROM_S, SPAN_S, STEP_NS, ClockMap, Unwrapped
+from edge.cameras.clock_map import DRIFT_FROM_S, MOST_WAITING, SPAN_S, STEP_NS, Backlog, ClockMap, Unwrapped
 
 S, MS = 10**9, 10**6
 
@@ -72,7 +72,7 @@ def test_the_spacing_of_stamps_is_the_senders_and_not_the_networks() -> None:
     assert np.diff([arrival_ns for _, _, arrival_ns in runs]).std() / MS > 10
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(step_s=st.floats(-3600, 3600).filter(lambda s: abs(s) > 2 * STEP_NS / S), seed=st.integers(0, 10**6))
 def test_a_sender_that_sets_its_clock_is_found_again(step_s: float, seed: int) -> None:
     clock = ClockMap()
@@ -83,9 +83,10 @@ def test_a_sender_that_sets_its_clock_is_found_again(step_s: float, seed: int) -
         assert mapped_ns <= arrival_ns
         if mapped_ns > last_ns:  # others are left out by who takes them
             last_ns = mapped_ns
-            errors_ms.append(abs(mapped_ns - true_ns) / MS)
+            errors_ms += [abs(mapped_ns - true_ns) / MS] * (n >= 900 + 5 * 30)  # 3 s to be sure, 2 s to settle
     assert clock.steps == 1
-    assert max(errors_ms[-700:]) < 60
+    assert len(errors_ms) > 700
+    assert max(errors_ms) < 30
 
 
 def test_a_stall_of_the_network_is_no_step() -> None:
@@ -108,6 +109,23 @@ def test_a_burst_of_old_pictures_at_the_start_does_not_reach_into_the_future() -
         assert mapped_ns <= arrival_ns
         if n > 90:
             assert abs(mapped_ns - true_ns) < 60 * MS
+
+
+@given(waiting=st.integers(0, 200), jitter_ms=st.floats(0, 10), seed=st.integers(0, 10**6))
+def test_what_had_waited_is_told_and_nothing_after_it(waiting: int, jitter_ms: float, seed: int) -> None:
+    rng, backlog = np.random.default_rng(seed), Backlog()
+    held = []
+    for n in range(waiting + 100):
+        delay_ns = round(rng.uniform(0, jitter_ms) * MS)
+        arrival_ns = 500 * S + max(waiting, n) * S // 30 + delay_ns if n >= waiting else 500 * S + n * MS
+        held.append(backlog.holds(None if n == 0 else 7 * S + n * S // 30, arrival_ns))
+    assert held[: waiting or 1] == [True] * (waiting or 1)
+    assert not any(held[waiting + 3 :])
+
+
+def test_a_sender_that_is_always_fast_is_believed_in_the_end() -> None:
+    backlog = Backlog()
+    assert sum(backlog.holds(n * S // 30, n * MS) for n in range(2 * MOST_WAITING)) == MOST_WAITING - 1
 
 
 def test_memory_is_bounded() -> None:
