@@ -114,7 +114,7 @@ class ClockMap:
     def _slewed(self, own_ns: int) -> float:
         wanted_ns = self._expected(own_ns)
         if self._offset_ns is None:
-            self._offset_ns = wanted_ns
+            self._offset_ns, self._last_own_ns = wanted_ns, own_ns
         passed_ns = max(own_ns - self._last_own_ns, 0)
         self._offset_ns += max(-SLOWER * passed_ns, min(FASTER * passed_ns, wanted_ns - self._offset_ns))
         self._last_own_ns = max(own_ns, self._last_own_ns)
