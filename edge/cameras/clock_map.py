@@ -31,6 +31,8 @@ STEP_NS = 250_000_000
 """A sender that is off the line by more, for ``STEP_AFTER_NS`` without exception, has set its clock."""
 STEP_AFTER_NS = 3 * _S
 
+IN_PACE = 3
+"""Pictures in a row that come at their own pace end a backlog; one alone may be a hiccup of ours."""
 MOST_WAITING = 900
 """Pictures that a backlog may hold: half a minute at 30 /s. Whoever still sends faster than that is believed."""
 
@@ -144,14 +146,17 @@ class Backlog:
     def __init__(self) -> None:
         self._last: tuple[int, int] | None = None
         self._left = MOST_WAITING
+        self._in_pace = 0
 
     def holds(self, own_ns: int | None, arrival_ns: int) -> bool:
-        """Whether this picture had waited; the first always, and those that carry no stamp yet."""
+        """Whether this picture may have waited: up to the third in a row that comes at its own pace."""
         if not self._left:
             return False
         last, self._last = self._last, None if own_ns is None else (own_ns, arrival_ns)
         self._left -= 1
-        if last is not None and own_ns is not None and 2 * (arrival_ns - last[1]) >= own_ns - last[0]:
+        is_in_pace = last is not None and own_ns is not None and 2 * (arrival_ns - last[1]) >= own_ns - last[0]
+        self._in_pace = self._in_pace + 1 if is_in_pace else 0
+        if self._in_pace == IN_PACE:
             self._left = 0
         return self._left > 0
 

@@ -28,7 +28,7 @@ from edge.cameras import Camera
 from edge.cameras.returning import ReturningCamera
 from edge.errors import GoneError, InputError, MissingExtraError, UsageError
 from edge.frames import Frame, FrameKind, StampClock
-from edge.uri import Uri, query_as
+from edge.uri import Uri, query_as, without_secrets
 
 __all__ = ["ArgusQuery", "GstSession", "GstSource", "PlainQuery", "from_uri"]
 
@@ -220,7 +220,7 @@ class GstSession:
 
 def _words(error: Any) -> str:
     """What a GLib error says, on one line."""
-    return " ".join(str(getattr(error, "message", error)).split()).rstrip(".")
+    return without_secrets(" ".join(str(getattr(error, "message", error)).split()).rstrip("."))
 
 
 def from_uri(uri: Uri, kind: FrameKind) -> Camera:
@@ -234,7 +234,7 @@ def from_uri(uri: Uri, kind: FrameKind) -> Camera:
         sessions += 1
         return session
 
-    return ReturningCamera(uri.text, kind, connect)
+    return ReturningCamera(source.name, kind, connect)
 
 
 def _argus(uri: Uri, kind: FrameKind) -> GstSource:
@@ -249,8 +249,10 @@ def _plain(uri: Uri, kind: FrameKind) -> GstSource:
     if not uri.target.strip(" !"):
         raise UsageError("gstreamer: names no pipeline; want gstreamer:argus or gstreamer:SOURCE ! ...")
     if "sink " in f"{uri.target} ":
-        raise UsageError(f"{uri.text}: the sink is added here; end the pipeline before it")
+        raise UsageError(f"{without_secrets(uri.text)}: the sink is added here; end the pipeline before it")
     if kind == "rgb" and uri.query:
-        raise UsageError(f"{uri.text}: {', '.join(uri.query)} belong to thermal cameras; leave them out")
+        raise UsageError(
+            f"{without_secrets(uri.text)}: {', '.join(uri.query)} belong to thermal cameras; leave them out"
+        )
     scale = (query.scale, query.offset) if kind == "thermal" else (1.0, 0.0)
-    return GstSource(uri.text, kind, uri.target.strip(" !"), *scale)
+    return GstSource(without_secrets(uri.text), kind, uri.target.strip(" !"), *scale)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.cameras.clock_map import DRIFT_FROM_S, MOST_WAITING, SPAN_S, STEP_NS, Backlog, ClockMap, Unwrapped
+from edge.cameras.clock_map import DRIFT_FROM_S, IN_PACE, MOST_WAITING, SPAN_S, STEP_NS, Backlog, ClockMap, Unwrapped
 
 S, MS = 10**9, 10**6
 
@@ -120,7 +120,7 @@ def test_what_had_waited_is_told_and_nothing_after_it(waiting: int, jitter_ms: f
         arrival_ns = 500 * S + max(waiting, n) * S // 30 + delay_ns if n >= waiting else 500 * S + n * MS
         held.append(backlog.holds(None if n == 0 else 7 * S + n * S // 30, arrival_ns))
     assert held[: waiting or 1] == [True] * (waiting or 1)
-    assert not any(held[waiting + 3 :])
+    assert not any(held[waiting + IN_PACE + 2 :])
 
 
 def test_a_sender_that_is_always_fast_is_believed_in_the_end() -> None:

@@ -147,3 +147,8 @@ def test_the_preset_names_what_nvidias_source_takes() -> None:
 def test_wrong_uris_are_explained(uri: str, kind: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         camera_from_uri(uri, kind)
+
+
+def test_a_password_in_a_pipeline_stays_in_it() -> None:
+    camera = camera_from_uri("gstreamer:rtspsrc location=rtsp://ward:geheim@10.0.0.9/face ! decodebin", "rgb")
+    assert camera.name == "gstreamer:rtspsrc location=rtsp://ward:***@10.0.0.9/face ! decodebin"
