@@ -134,6 +134,8 @@ def gst_module() -> _Gst:
 class GstSession:
     """Frames of one pipeline; see :class:`~edge.cameras.returning.Session`."""
 
+    drift_ppm: float | None = None  # sources map their own clocks onto the pipeline's
+
     def __init__(self, source: GstSource, gst: Any, pipeline: Any) -> None:
         self._source, self._gst, self._pipeline = source, gst, pipeline
         self._sink = pipeline.get_by_name(_SINK)

@@ -1,8 +1,9 @@
 """FLIR Lepton 3.x over UVC (PureThermal): ``lepton:/dev/v4l/by-id/...?scale=0.01``.
 
 Pictures are Y16, 160x120, or 160x122 where the camera sends telemetry in two more rows, which is asked for first.
-Telemetry tells what pixels cannot: the frame counter, by which repeated pictures are left out (the core makes 8.7 a
-second, the link may carry more); the state of the shutter (FFC); whether pixels are temperatures at all, and in which
+Telemetry tells what pixels cannot: when a picture was taken, on the core's clock (the driver stamps when it has passed
+the link); the frame counter, by which repeated pictures are left out (the core makes 8.7 a second, the link may carry
+more); the state of the shutter (FFC); whether pixels are temperatures at all, and in which
 unit (TLinear: hundredths or tenths of a kelvin). Without telemetry ``scale`` (kelvin per count, 0.01 unless told) is
 believed, and repetitions and shutter are seen from the pixels.
 
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from edge.cameras import Camera
-from edge.cameras.clock_map import Unwrapped
+from edge.cameras.clock_map import ClockMap, Unwrapped
 from edge.cameras.repeats import Repeats
 from edge.cameras.uvc import Mode, Shot
 from edge.cameras.uvc_find import LISTED, Nodes
@@ -85,20 +86,26 @@ class _Lepton:
         self._rows, self._name = layout.height, name
         self._line = max(layout.bytes_per_line, 2 * WIDTH)
         self._scale = query.scale
-        self._counter, self._repeats = Unwrapped(32), Repeats()
+        self._counter, self._time, self._clock, self._repeats = Unwrapped(32), Unwrapped(32), ClockMap(), Repeats()
         self._last: int | None = None
+        self._last_ms: int | None = None
         self._first = 0
 
-    def picture(self, shot: Shot) -> Picture | Skip:
+    @property
+    def drift_ppm(self) -> float | None:
+        """Of the core's clock."""
+        return self._clock.drift_ppm
+
+    def picture(self, shot: Shot, stamp_ns: int) -> Picture | Skip:
         if len(shot.data) < self._line * self._rows:
             return Skip.DAMAGED
         lines = np.frombuffer(shot.data, np.uint8, self._line * self._rows).reshape(self._rows, self._line)
         pixels = np.ascontiguousarray(lines[:, : 2 * WIDTH]).view("<u2")
         told = Telemetry.decode(pixels[HEIGHT:].ravel()) if self._rows > HEIGHT else None
         image = pixels[:HEIGHT]
-        return self._by_pixels(image, shot.stamp_ns) if told is None else self._as_told(image, told)
+        return self._by_pixels(image, stamp_ns) if told is None else self._as_told(image, told, stamp_ns)
 
-    def _as_told(self, image: npt.NDArray[np.uint16], told: Telemetry) -> Picture | Skip:
+    def _as_told(self, image: npt.NDArray[np.uint16], told: Telemetry, stamp_ns: int) -> Picture | Skip:
         if told.scale_k is None:
             fix = "switch TLinear on and AGC off in the camera"
             raise InputError(f"{self._name} sends counts and no temperatures (its telemetry says so); {fix}")
@@ -108,7 +115,15 @@ class _Lepton:
         if count == self._last and not told.shutter:
             return Skip.REPEATED
         self._last = count
-        return Picture(image, told.scale_k, KELVIN_DEGC, told.shutter, count - self._first)
+        pts_ns = self._taken_ns(told.time_ms, stamp_ns)
+        return Picture(image, told.scale_k, KELVIN_DEGC, told.shutter, count - self._first, pts_ns)
+
+    def _taken_ns(self, time_ms: int, stamp_ns: int) -> int | None:
+        """The core's own time of a picture, on CLOCK_MONOTONIC; None where it stands still."""
+        last_ms, self._last_ms = self._last_ms, self._time.next(time_ms)
+        if last_ms is not None and self._last_ms <= last_ms:
+            return None
+        return self._clock.monotonic_ns(self._last_ms * 1_000_000, stamp_ns)
 
     def _by_pixels(self, image: npt.NDArray[np.uint16], stamp_ns: int) -> Picture | Skip:
         seen = self._repeats.step(image, stamp_ns)

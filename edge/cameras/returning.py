@@ -26,10 +26,16 @@ HUNG_S = 5.0
 """A camera that sends nothing for so long is opened anew."""
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 """Between two attempts to find it again: the first pause, doubled up to the longest."""
+DRIFT_TOLD_NS = 60_000_000_000
+"""When the drift of a source's own clock is known well enough to be told."""
 
 
 class Session(Protocol):
     """One connection to a live camera, from opening it to losing it."""
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster CLOCK_MONOTONIC runs than the source's own clock; None where that is not known (yet)."""
 
     def next(self, timeout_s: float) -> Frame | None:
         """The next frame; None when none came in time. GoneError when it is over; InputError when it is hopeless."""
@@ -66,6 +72,7 @@ class ReturningCamera:
         self._heard_s = 0.0
         self._lost_s = self._next_try_s = self._pause_s = 0.0
         self._first_seq = 0  # of this session
+        self._tell_drift_ns: int | None = None
         self._seq = -1
         self._last_ns: int | None = None
 
@@ -87,7 +94,13 @@ class ReturningCamera:
             self._lose(error)
             raise SilentError(str(error)) from error
         self._heard_s = self._clock()
+        self._tell_drift(frame.pts_ns)
         return self._continued(frame)
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """See :class:`Session`."""
+        return None if self.session is None else self.session.drift_ppm
 
     def close(self) -> None:
         """Release the camera."""
@@ -104,8 +117,18 @@ class ReturningCamera:
         self._last_ns = frame.pts_ns
         return replace(frame, seq=seq) if self._first_seq else frame
 
+    def _tell_drift(self, pts_ns: int) -> None:
+        """Once a session."""
+        if self._tell_drift_ns is None:
+            self._tell_drift_ns = pts_ns + DRIFT_TOLD_NS
+        drift_ppm = self.drift_ppm
+        if drift_ppm is not None and pts_ns >= self._tell_drift_ns:
+            self._tell_drift_ns = 2**63
+            _log.info("%s: our clock runs %+.0f ppm against its own; stamps follow", self.name, drift_ppm)
+
     def _begin(self) -> None:
         self.session = self._connect()
+        self._tell_drift_ns = None
         self._first_seq = self._seq + 1
         self._heard_s = self._clock()
 

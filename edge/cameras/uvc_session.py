@@ -42,20 +42,32 @@ class Skip(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """What a decoder made of a shot. ``seq``: the camera's own count, where it has one; see Frame for the rest."""
+    """What a decoder made of a shot; see Frame.
+
+    ``seq`` and ``pts_ns`` are the camera's own count and time (on CLOCK_MONOTONIC), where it has them; else those of
+    the driver are taken.
+    """
 
     image: npt.NDArray[Any]
     scale_degc: float = 1.0
     offset_degc: float = 0.0
     shutter: bool = False
     seq: int | None = None
+    pts_ns: int | None = None
 
 
 class Decoder(Protocol):
     """Makes pictures of shots, in order, for one session."""
 
-    def picture(self, shot: Shot) -> Picture | Skip:
-        """One picture; InputError when what the camera sends can never be used."""
+    @property
+    def drift_ppm(self) -> float | None:
+        """See :class:`~edge.cameras.returning.Session`."""
+
+    def picture(self, shot: Shot, stamp_ns: int) -> Picture | Skip:
+        """One picture, stamped at ``stamp_ns`` by the driver, or at its arrival.
+
+        InputError when what the camera sends can never be used.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,11 @@ class UvcSession:
         self._first: tuple[int, int] | None = None  # sequence and stamp of the first shot
         self._unlocked = recipe.locks and source.locked is None
 
+    @property
+    def drift_ppm(self) -> float | None:
+        """Of the camera's own clock, where its pictures carry one."""
+        return self._decoder.drift_ppm
+
     def next(self, timeout_s: float) -> Frame | None:
         """The next frame; None when none came in time, or what came gives none."""
         shot = self._stream.next(timeout_s)
@@ -145,7 +162,7 @@ class UvcSession:
         if self._first is None:
             self._begin(shot, stamp_ns)
         assert self._first is not None
-        picture = Skip.DAMAGED if shot.damaged else self._decoder.picture(shot)
+        picture = Skip.DAMAGED if shot.damaged else self._decoder.picture(shot, stamp_ns)
         self._lock_when_settled(stamp_ns)
         if isinstance(picture, Skip):
             self.damaged += picture is Skip.DAMAGED
@@ -153,7 +170,8 @@ class UvcSession:
             return None
         seq = shot.sequence - self._first[0] - self.repeated if picture.seq is None else picture.seq
         scale = (picture.scale_degc, picture.offset_degc)
-        return Frame(picture.image, stamp_ns, clock, seq, self._recipe.kind, *scale, picture.shutter)
+        pts_ns = stamp_ns if picture.pts_ns is None else picture.pts_ns
+        return Frame(picture.image, pts_ns, clock, seq, self._recipe.kind, *scale, picture.shutter)
 
     def _begin(self, shot: Shot, stamp_ns: int) -> None:
         self._first = shot.sequence, stamp_ns

@@ -88,12 +88,14 @@ class _Mjpeg:
     JPEG has no checksum. A missing USB packet (a kilobyte) shows; bytes that merely changed may pass.
     """
 
+    drift_ppm: float | None = None
+
     def __init__(self) -> None:
         self._codec: Any = av.CodecContext.create("mjpeg", "r")
         self._codec.thread_count = 1
         self._codec.options = {"err_detect": "explode"}
 
-    def picture(self, shot: Shot) -> Picture | Skip:
+    def picture(self, shot: Shot, stamp_ns: int) -> Picture | Skip:  # noqa: ARG002 - the driver's stamp is good
         if not _is_whole_jpeg(shot.data):
             return Skip.DAMAGED
         try:
@@ -111,6 +113,8 @@ def _is_whole_jpeg(data: bytes) -> bool:
 class _Packed:
     """YUYV or NV12: rows of ``bytes_per_line`` bytes, of which the picture is the first part."""
 
+    drift_ppm: float | None = None
+
     def __init__(self, layout: PixelLayout) -> None:
         code = text_from_fourcc(layout.fourcc)
         self._is_nv12 = code == "NV12"
@@ -118,7 +122,7 @@ class _Packed:
         self._line = max(layout.bytes_per_line, self._row)
         self._rows = layout.height * 3 // 2 if self._is_nv12 else layout.height
 
-    def picture(self, shot: Shot) -> Picture | Skip:
+    def picture(self, shot: Shot, stamp_ns: int) -> Picture | Skip:  # noqa: ARG002 - the driver's stamp is good
         if len(shot.data) < self._line * self._rows:
             return Skip.DAMAGED
         lines = np.frombuffer(shot.data, np.uint8, self._line * self._rows).reshape(self._rows, self._line)

@@ -13,7 +13,6 @@ degC = value * scale + offset; the default is centikelvin.
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -36,8 +35,6 @@ from edge.uri import Uri, query_as, without_secrets
 
 __all__ = ["VideoCamera", "VideoQuery", "from_uri"]
 
-_log = logging.getLogger(__name__)
-
 GRAY16 = ("gray16le", "gray16be")
 END_TOLERANCE_S = 0.5
 """Pictures may end this much before the declared end (sound may run on), or two frames, whichever is more."""
@@ -45,8 +42,6 @@ DAMAGED_IN_A_ROW = 60
 """A live source that gives so many damaged pictures one after another is broken."""
 FIRST_S, AGAIN_S = 10.0, 4.0
 """How long a network source may take to answer: at the start, and from then on, where a stopped run waits for it."""
-DRIFT_TOLD_S = 60.0
-"""When the drift of a sender's clock is known well enough to be told."""
 
 CAPTURE_KEYS, RADIOMETRY_KEYS = ("width", "height", "fps", "format"), ("scale", "offset")
 
@@ -197,8 +192,11 @@ class _NetworkSession:
 
     def __init__(self, video: VideoCamera) -> None:
         self._video = video
-        self._first_ns: int | None = None
-        self._drift_told = False
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """Of the sender's clock."""
+        return self._video.drift_ppm
 
     def next(self, timeout_s: float) -> Frame:  # noqa: ARG002 - FFmpeg waits as long as it was told at opening
         """The next frame; GoneError when the stream broke or ended."""
@@ -208,20 +206,11 @@ class _NetworkSession:
             raise GoneError(str(error)) from error
         if frame is None:
             raise GoneError(f"{self._video.name} ended its stream")
-        self._tell_drift(frame.pts_ns)
         return frame
 
     def close(self) -> None:
         """Hang up."""
         self._video.close()
-
-    def _tell_drift(self, pts_ns: int) -> None:
-        if self._first_ns is None:
-            self._first_ns = pts_ns
-        drift_ppm = self._video.drift_ppm
-        if not self._drift_told and drift_ppm is not None and pts_ns - self._first_ns >= DRIFT_TOLD_S * 1e9:
-            self._drift_told = True
-            _log.info("%s: our clock runs %+.0f ppm against the sender's; stamps follow", self._video.name, drift_ppm)
 
 
 def _network(target: str, kind: FrameKind, query: VideoQuery) -> ReturningCamera:

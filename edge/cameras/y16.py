@@ -65,18 +65,20 @@ class Y16Query(msgspec.Struct, frozen=True, kw_only=True):
 class _Counts:
     """Pictures of one session."""
 
+    drift_ppm: float | None = None
+
     def __init__(self, sent: PixelLayout, layout: Layout, scale: float, offset: float) -> None:
         self._layout, self._scale, self._offset = layout, scale, offset
         self._line = max(sent.bytes_per_line, 2 * layout.width)
         self._repeats = Repeats()
 
-    def picture(self, shot: Shot) -> Picture | Skip:
+    def picture(self, shot: Shot, stamp_ns: int) -> Picture | Skip:
         layout = self._layout
         if len(shot.data) < self._line * layout.height:
             return Skip.DAMAGED
         lines = np.frombuffer(shot.data, np.uint8, self._line * layout.height).reshape(layout.height, self._line)
         image = np.ascontiguousarray(lines[layout.top : layout.bottom, : 2 * layout.width]).view("<u2")
-        seen = self._repeats.step(image, shot.stamp_ns)
+        seen = self._repeats.step(image, stamp_ns)
         return Skip.REPEATED if seen == "repeat" else Picture(image, self._scale, self._offset, seen == "shutter")
 
 

@@ -96,6 +96,21 @@ def test_pictures_sent_again_are_left_out_and_lost_ones_show(machine: Machine) -
     assert [frame.seq for frame in frames] == [0, 1, 2, 4]
 
 
+def test_pictures_are_stamped_by_the_cores_clock_where_it_runs(machine: Machine) -> None:
+    """Captured every 115 ms; the link passes one every 37 ms, so the driver's stamps jump between 111 and 148 ms."""
+    sends, stamps_ms, start_ms = [], [], 2**32 - 3_000  # the counter wraps on the way
+    for n in range(600):
+        taken_ms = 115 * n
+        passed_ms = -(-(taken_ms + 5) // 37) * 37
+        told = telemetry(n, time_ms=(start_ms + taken_ms) % 2**32)
+        sends.append(Sent(np.vstack([scene(n % 5), told]).tobytes(), (50_000 + passed_ms) * MS, n))
+        stamps_ms.append(passed_ms)
+    frames = frames_of(machine, [TOLD], sends)
+    assert len(frames) == 600
+    assert sorted(set(np.diff(stamps_ms).tolist())) == [111, 148]
+    assert np.diff([frame.pts_ns for frame in frames[40:]]) / MS == pytest.approx(115, abs=0.6)
+
+
 def test_the_frame_counter_wraps(machine: Machine) -> None:
     last = 2**32 - 1
     counts = [last - 1, last, 0, 1, 3]

@@ -118,12 +118,12 @@ def test_drift_of_the_sender_is_followed_and_told(clock: SimpleNamespace, caplog
         camera: Any = camera_from_uri(server.url, "rgb")
         camera.open()
         stamps = [frame.pts_ns for frame in taken(camera, 1_990)]
-        drift_ppm = camera.session._video.drift_ppm
+        drift_ppm = camera.drift_ppm
         server.cut()
         camera.close()
     assert drift_ppm == pytest.approx(150, abs=5)
     assert (stamps[-1] - stamps[-301]) / SECOND == pytest.approx(10, abs=2e-4)
-    assert "our clock runs +150 ppm against the sender's" in caplog.text
+    assert "our clock runs +150 ppm against its own" in caplog.text
 
 
 def test_who_does_not_answer_at_the_start_is_an_error() -> None:
