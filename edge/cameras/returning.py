@@ -69,8 +69,9 @@ class ReturningCamera:
         self._connect, self._clock, self._sleep = connect, clock, sleep
         self.session: Session | None = None
         self.returns = 0
-        self._heard_s = 0.0
-        self._lost_s = self._next_try_s = self._pause_s = 0.0
+        self._heard_s: float | None = None  # None before the first read of a session
+        self._away_since_s: float | None = None
+        self._next_try_s, self._pause_s = 0.0, PAUSE_S
         self._first_seq = 0  # of this session
         self._tell_drift_ns: int | None = None
         self._seq = -1
@@ -85,6 +86,7 @@ class ReturningCamera:
         if self.session is None:
             self._come_back()
         assert self.session is not None
+        self._heard_s = self._clock() if self._heard_s is None else self._heard_s
         try:
             frame = self.session.next(TURN_S)
             if frame is None:
@@ -93,8 +95,7 @@ class ReturningCamera:
         except GoneError as error:
             self._lose(error)
             raise SilentError(str(error)) from error
-        self._heard_s = self._clock()
-        self._tell_drift(frame.pts_ns)
+        self._hear(frame.pts_ns)
         return self._continued(frame)
 
     @property
@@ -117,34 +118,46 @@ class ReturningCamera:
         self._last_ns = frame.pts_ns
         return replace(frame, seq=seq) if self._first_seq else frame
 
-    def _tell_drift(self, pts_ns: int) -> None:
-        """Once a session."""
+    def _hear(self, pts_ns: int) -> None:
+        """A frame came: the camera is there, and so it is back where it was away."""
+        self._heard_s = self._clock()
+        if self._away_since_s is not None:
+            _log.warning("%s is back after %.1f s", self.name, self._heard_s - self._away_since_s)
+            self._away_since_s = None
+            self.returns += 1
         if self._tell_drift_ns is None:
             self._tell_drift_ns = pts_ns + DRIFT_TOLD_NS
-        drift_ppm = self.drift_ppm
-        if drift_ppm is not None and pts_ns >= self._tell_drift_ns:
-            self._tell_drift_ns = 2**63
+        if pts_ns >= self._tell_drift_ns and (drift_ppm := self.drift_ppm) is not None:
+            self._tell_drift_ns = 2**63  # once a session
             _log.info("%s: our clock runs %+.0f ppm against its own; stamps follow", self.name, drift_ppm)
 
     def _begin(self) -> None:
         self.session = self._connect()
-        self._tell_drift_ns = None
         self._first_seq = self._seq + 1
-        self._heard_s = self._clock()
+        self._heard_s = self._tell_drift_ns = None
 
     def _check_heard(self) -> None:
-        silent_s = self._clock() - self._heard_s
+        silent_s = self._clock() - (self._heard_s or 0.0)
         if silent_s >= HUNG_S:
             raise GoneError(f"{self.name} has sent nothing for {silent_s:.0f} s")
 
     def _lose(self, error: GoneError) -> None:
+        """Close, and try again: at once when it had been there, later when it broke before its first frame."""
         self.close()
-        self._lost_s = self._next_try_s = self._clock()
+        if self._away_since_s is not None:
+            self._try_later(error)
+            return
+        self._away_since_s = self._next_try_s = self._clock()
         self._pause_s = PAUSE_S
         _log.warning("%s; the run goes on and waits for it", error)
 
+    def _try_later(self, error: InputError) -> None:
+        self._next_try_s = self._clock() + self._pause_s
+        self._pause_s = min(2.0 * self._pause_s, LONGEST_PAUSE_S)
+        _log.debug("%s is still away: %s", self.name, error)
+
     def _come_back(self) -> None:
-        """One turn of waiting for the camera, or one attempt to open it; SilentError unless it is back."""
+        """One turn of waiting for the camera, or one attempt to open it; SilentError unless there is a session."""
         wait_s = self._next_try_s - self._clock()
         if wait_s > 0.0:
             self._sleep(min(wait_s, TURN_S))
@@ -152,9 +165,5 @@ class ReturningCamera:
         try:
             self._begin()
         except InputError as error:
-            self._next_try_s = self._clock() + self._pause_s
-            self._pause_s = min(2.0 * self._pause_s, LONGEST_PAUSE_S)
-            _log.debug("%s is still away: %s", self.name, error)
+            self._try_later(error)
             raise SilentError(f"{self.name} is away") from error
-        self.returns += 1
-        _log.warning("%s is back after %.1f s", self.name, self._clock() - self._lost_s)
