@@ -49,7 +49,7 @@ class Camera(Protocol):
     def read(self) -> Frame | None:
         """The next frame; None at the regular end. InputError when the source broke or ended early.
 
-        A live source that has none for about a second raises SilentError, so that nobody hangs: read it again.
+        A live source that has none for a moment (at most 4 s) raises SilentError, so that nobody hangs: read it again.
         """
 
     def close(self) -> None:

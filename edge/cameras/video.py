@@ -16,6 +16,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,9 +28,9 @@ from msgspec import Meta
 
 from edge.cameras import Camera
 from edge.cameras.clock_map import Backlog
-from edge.cameras.returning import ReturningCamera
+from edge.cameras.network import AGAIN_S, FIRST_S, network_camera
 from edge.cameras.stamps import Stamps, ns_from_pts
-from edge.errors import GoneError, InputError, UsageError
+from edge.errors import InputError, UsageError
 from edge.frames import Frame, FrameKind
 from edge.uri import Uri, query_as, without_secrets
 
@@ -40,8 +41,6 @@ END_TOLERANCE_S = 0.5
 """Pictures may end this much before the declared end (sound may run on), or two frames, whichever is more."""
 DAMAGED_IN_A_ROW = 60
 """A live source that gives so many damaged pictures one after another is broken."""
-FIRST_S, AGAIN_S = 10.0, 4.0
-"""How long a network source may take to answer: at the start, and from then on, where a stopped run waits for it."""
 
 CAPTURE_KEYS, RADIOMETRY_KEYS = ("width", "height", "fps", "format"), ("scale", "offset")
 
@@ -187,46 +186,6 @@ class VideoCamera:
         return f"{self.name} ended after {seen_s:.1f} s{declared} ({reason}); {kept}"
 
 
-class _NetworkSession:
-    """One connection to a network camera; see :class:`~edge.cameras.returning.Session`."""
-
-    def __init__(self, video: VideoCamera) -> None:
-        self._video = video
-
-    @property
-    def drift_ppm(self) -> float | None:
-        """Of the sender's clock."""
-        return self._video.drift_ppm
-
-    def next(self, timeout_s: float) -> Frame:  # noqa: ARG002 - FFmpeg waits as long as it was told at opening
-        """The next frame; GoneError when the stream broke or ended."""
-        try:
-            frame = self._video.read()
-        except InputError as error:
-            raise GoneError(str(error)) from error
-        if frame is None:
-            raise GoneError(f"{self._video.name} ended its stream")
-        return frame
-
-    def close(self) -> None:
-        """Hang up."""
-        self._video.close()
-
-
-def _network(target: str, kind: FrameKind, query: VideoQuery) -> ReturningCamera:
-    """A network camera, which may go away and come back."""
-    connected = False
-
-    def connect() -> _NetworkSession:
-        nonlocal connected
-        video = VideoCamera(target, kind, query, AGAIN_S if connected else FIRST_S)
-        video.open()
-        connected = True
-        return _NetworkSession(video)
-
-    return ReturningCamera(without_secrets(f"video:{target}"), kind, connect)
-
-
 class _DamageError(Exception):
     """Data or a picture is marked as damaged."""
 
@@ -302,4 +261,8 @@ def from_uri(uri: Uri, kind: FrameKind) -> Camera:
         raise UsageError("video: names no file; want video:PATH, video:/dev/videoN or video:rtsp://...")
     if (query.width is None) != (query.height is None):
         raise UsageError(f"{uri.text}: width and height belong together; give both or neither")
-    return (_network if _is_network(uri.target) else VideoCamera)(uri.target, kind, query)
+    if _is_network(uri.target):
+        return network_camera(
+            without_secrets(f"video:{uri.target}"), kind, partial(VideoCamera, uri.target, kind, query)
+        )
+    return VideoCamera(uri.target, kind, query)

@@ -81,7 +81,7 @@ def test_what_waited_before_the_first_look_is_left_out(clock: SimpleNamespace) -
             server.send(picture, 3_000 * number)
         camera: Any = camera_from_uri(server.url, "rgb")
         camera.open()
-        video = camera.session._video
+        video = camera.session._connection
         held = video._backlog.holds
 
         def holds(own_ns: int | None, arrival_ns: int) -> bool:
