@@ -347,7 +347,8 @@ class FakeDevice:
 class Machine:
     """The folders ``/dev`` and ``/sys/class/video4linux`` of a machine, with cameras that are plugged in and pulled."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: type[FakeDevice] = FakeDevice) -> None:
+        self._device = device
         self.dev, self.sys, self.usb = folder / "dev", folder / "sys", folder / "usb"
         for place in (self.dev, self.sys, self.usb):
             place.mkdir(parents=True)
@@ -389,5 +390,5 @@ class Machine:
             raise OSError(self.denied[real], "refused")
         if real not in self.cameras:
             raise OSError(errno.ENOENT, "No such file or directory")
-        self.devices.append(FakeDevice(self.cameras[real]))
+        self.devices.append(self._device(self.cameras[real]))
         return self.devices[-1]
