@@ -1,7 +1,9 @@
 """New pictures of a thermal camera told from repeated ones, by their pixels alone: for cameras without telemetry.
 
 A thermal core sends the same picture again while it has no new one (9 a second over a link that carries 27), and for
-one or two seconds while its shutter is closed. Two new pictures are never equal: each pixel carries noise.
+one or two seconds while its shutter is closed. Two new pictures are never equal: each pixel carries noise. Repeated
+ones are left out here, since each would be stamped later than it was taken; a shutter is told, as
+``edge/clips/shutter.py`` tells it for sources that leave nothing out.
 """
 
 from __future__ import annotations
@@ -11,10 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Repeats"]
+from edge.clips.shutter import SHUTTER_AFTER_NS
 
-SHUTTER_AFTER_NS = 350_000_000
-"""Equal pictures for longer than three periods at 8.7 /s are a closed shutter."""
+__all__ = ["Repeats"]
 
 
 class Repeats:
