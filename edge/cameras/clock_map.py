@@ -43,6 +43,8 @@ class ClockMap:
     def __init__(self) -> None:
         self.steps = 0
         """How often the sender's clock was found to have been set."""
+        self.drift_ppm: float | None = None
+        """How much faster CLOCK_MONOTONIC runs than the sender's clock; None before ``DRIFT_FROM_S``."""
         self._begin()
 
     def _begin(self) -> None:
@@ -51,13 +53,6 @@ class ClockMap:
         self._offset_ns: float | None = None  # what is applied
         self._last_own_ns = 0
         self._off_since_ns: int | None = None
-
-    @property
-    def drift_ppm(self) -> float | None:
-        """How much faster CLOCK_MONOTONIC runs than the sender's clock; None before ``DRIFT_FROM_S``."""
-        if self._line is None or self._span_ns() < DRIFT_FROM_S * _S:
-            return None
-        return self._line[2] * 1e6
 
     def monotonic_ns(self, own_ns: int, arrival_ns: int) -> int:
         """A sender's stamp on CLOCK_MONOTONIC, never after ``arrival_ns``.
@@ -93,6 +88,7 @@ class ClockMap:
             points.pop()
         points.append((own_ns, gap_ns))
         self._line = self._fitted()
+        self.drift_ppm = self._line[2] * 1e6 if self._span_ns() >= DRIFT_FROM_S * _S else None
 
     def _span_ns(self) -> int:
         return self._points[-1][0] - self._points[0][0]

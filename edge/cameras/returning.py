@@ -100,8 +100,9 @@ class ReturningCamera:
 
     @property
     def drift_ppm(self) -> float | None:
-        """See :class:`Session`."""
-        return None if self.session is None else self.session.drift_ppm
+        """See :class:`Session`; may be asked from another thread."""
+        session = self.session
+        return None if session is None else session.drift_ppm
 
     def close(self) -> None:
         """Release the camera."""
