@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -40,6 +40,7 @@ __all__ = [
     "GraphEntry",
     "Manifest",
     "Measured",
+    "Reference",
     "RuntimeForm",
     "StreamAgreement",
     "StreamCard",
@@ -47,6 +48,7 @@ __all__ = [
     "default_bundle_dir",
     "load_bundle",
     "manifest_hash_line",
+    "needs_thermal",
 ]
 
 FORMAT = 1
@@ -63,6 +65,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Channel = Literal["rgb", "thermal"]
 Task = Literal["bvp", "rsp"]
+Reference = Literal["windows", "fp32 stream"]
 RuntimeForm = Literal["onnxrt", "tensorrt"]
 """``onnxrt``: the form made for ONNX Runtime on a CPU; ``tensorrt``: plain convolutions, for GPUs."""
 
@@ -75,18 +78,21 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far the vital signs of a graph were from its fp32 reference's, on what ``judged_on`` of the manifest names.
+    """How far the vital signs of a graph were from a reference's, on recordings.
 
-    A hop is judged, once a second, where the reference shows a rate. ``pearson_least`` is that of the worst window.
-    ``shift_p95`` and ``shift_max`` are differences of rates per minute, ``beyond_3`` the share of those above 3.
+    ``against``: the network's windows as torch computes them, or the fp32 stream. A hop is judged, once a second, where
+    the reference shows a rate. ``pearson_least`` is that of the worst hop. Shifts are differences of rates per minute;
+    ``far`` is how many judged hops shifted by more than 3.
     """
 
     task: Task
+    against: Reference
     judged: int
     pearson_least: float
+    shift_median: float
     shift_p95: float
     shift_max: float
-    beyond_3: float
+    far: int
 
 
 class GraphEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -94,7 +100,7 @@ class GraphEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     ``tolerance`` is the largest difference from the self-test's outputs that a sound runtime shows, as a share of the
     output's standard deviation. ``refused`` says why its export holds it unusable; empty when it is sound.
-    ``measured`` is what its export judged it by; fp32 is the reference and has none.
+    ``measured`` is what its export judged it by; fp32 windows are the reference and have none.
     """
 
     file: str
@@ -226,8 +232,7 @@ class Bundle:
 
         RSP of a model that sees thermal comes from there; BVP shows in RGB too, where the model sees it.
         """
-        sources = self.manifest.sources[task]
-        return "thermal" in sources and (task == "rsp" or "rgb" not in sources)
+        return needs_thermal(task, self.manifest.sources[task])
 
     def graph(self, mode: Mode, runtime: RuntimeForm, precision: str = "auto") -> Graph:
         """The graph for a mode, a kind of runtime and a precision.
@@ -256,6 +261,11 @@ class Bundle:
                 f"--precision {FORCE}{wanted}"
             )
         return Graph(entry, self.files[entry.file], f"{why}; forced, its export refused it: {entry.refused}")
+
+
+def needs_thermal(task: Task, sources: Collection[Channel]) -> bool:
+    """:meth:`Bundle.needs_thermal` of a ``task`` that comes from ``sources``."""
+    return "thermal" in sources and (task == "rsp" or "rgb" not in sources)
 
 
 def default_bundle_dir() -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import msgspec
 import typer
 
-from edge.errors import UsageError
+from edge.errors import EvidenceError, UsageError
 
 if TYPE_CHECKING:
     from export.window_graphs import MadeGraph
@@ -32,11 +32,11 @@ def export(
         typer.Option(help="Number formats beside fp32, which is always there: fp16, int8; repeatable."),
     ] = None,
     clips: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.npz", help="Recordings to range and judge on; else the synthetic scene."),
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Recordings to range and judge on: .npz, videos, scene; repeatable."),
     ] = None,
     card: Annotated[Path | None, typer.Option(metavar="CARD.toml", help="What a foreign MODEL.onnx takes.")] = None,
-    force: Annotated[bool, typer.Option(help="Keep a precision that shifts the rates, marked as refused.")] = False,
+    force: Annotated[bool, typer.Option(help="Keep a graph that shifts the rates, marked as refused.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Make a bundle of ONNX graphs from a checkpoint, compared with the model they come from."""
@@ -49,12 +49,10 @@ def export(
             raise UsageError("--mode stream is made from a checkpoint only; a foreign network stays as it is")
         _export_foreign(source, card, out, precision or [], as_json=as_json)
         return
-    if "stream" in (mode or []) and set(precision or []) - {"fp32"}:
-        typer.echo("stream graphs are fp32 only; the other precisions are of windows", err=True)
     from export.pack import bundle_from_checkpoint  # noqa: PLC0415 - commands import their work when called
 
     chosen = cast("list[Literal['fp32', 'fp16', 'int8']]", precision or [])
-    packed = bundle_from_checkpoint(source, out, chosen, clips, force=force, stream="stream" in (mode or []))
+    packed = bundle_from_checkpoint(source, out, chosen, clips or (), force=force, stream="stream" in (mode or []))
     judged = [graph for graph in packed.graphs if graph.agreements]
     if as_json:
         report = {"bundle": str(out), "id": packed.bundle.id, "differences": packed.differences}
@@ -75,26 +73,26 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="The bundle's checkpoint: torch is then the reference.")
     ] = None,
     clips: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Recordings to compare on; else the synthetic scene.")
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Recordings to compare: .npz, videos, scene; repeatable."),
     ] = None,
     recordings: Annotated[int, typer.Option(min=1, help="How many synthetic recordings, 32 s each.")] = 8,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write compare.json and waveforms.png there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, every hop.")] = False,
 ) -> None:
-    """Run every window graph of a bundle on the same recordings and tell how the vital signs differ.
+    """Run every graph of a bundle on the same recordings and tell how the vital signs differ.
 
-    Streams and engines are not compared.
+    Engines that this machine has built run too. Exit code 6 when a graph shifts the rates by more than its limit.
     """
     from export.comparison import compare_bundle, table_lines, write_comparison  # noqa: PLC0415
 
-    found = compare_bundle(bundle, checkpoint, clips, recordings)
+    found = compare_bundle(bundle, checkpoint, clips or (), recordings)
     if out:
         write_comparison(found, out)
-    if as_json:
-        typer.echo(msgspec.json.encode(found.report).decode())
-        return
-    for line in table_lines(found.report):
+    for line in [msgspec.json.encode(found.report).decode()] if as_json else table_lines(found.report):
         typer.echo(line)
+    if found.report.failing:
+        raise EvidenceError(f"{', '.join(found.report.failing)}: not usable on these recordings; see the table")
 
 
 def _export_foreign(source: Path, card: Path | None, out: Path, precision: list[str], *, as_json: bool) -> None:
@@ -134,9 +132,14 @@ def _as_json(graph: MadeGraph) -> dict[str, object]:
 
 def _lines(graph: MadeGraph) -> list[str]:
     """What the gate says of a graph, and what each of its layers costs alone."""
+    from export.agreement import PRECISION_GATE  # noqa: PLC0415
     from export.comparison import agreement_line  # noqa: PLC0415
 
-    lines = [agreement_line(graph.entry.file, one) for one in graph.agreements]
+    is_stream = graph.entry.mode == "stream"
+    lines = [
+        agreement_line("  against fp32 stream" if is_stream and one.gate == PRECISION_GATE else graph.entry.file, one)
+        for one in graph.agreements
+    ]
     for one in graph.layers:
         fate = "left in float" if one.layer in graph.dropped else "int8"
         lines.append(f"  {one.layer:20} {fate:14} 1 - r " + ", ".join(f"{t} {v:.1e}" for t, v in one.loss.items()))

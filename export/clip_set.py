@@ -1,14 +1,16 @@
-"""Recordings that precisions are ranged and judged on: a file of clips, or the synthetic validation distribution.
+"""Recordings that graphs are ranged and judged on: files of clips, videos, or the synthetic validation distribution.
 
 A clip set is one ``.npz``: ``rgb`` ``[N, 3, L, S, S]`` (uint8 or float32, 0..255) and ``thermal`` ``[N, 1, L, S, S]``
 (float16 or float32, degC), as many of the two as there are, and ``fps``, one number. N recordings of L frames on the
-grid of the model, as ``edge/clips`` makes them. Without a file, recordings are drawn from the ranges that the default
-preset validates on, with seeds of their own, through the device's tracker, time grid and area means.
+grid of the model, as ``edge/clips`` makes them. A video goes through the deployed detector, crop and time grid
+(:mod:`export.clip_video`). The synthetic recordings are drawn from the ranges that the default preset validates on,
+with seeds of their own, through the device's tracker, time grid and area means.
 """
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,20 @@ from edge.errors import InputError, first_line
 from training.datasets.synthetic import recording_from_scene
 from training.recipe import preset_from_toml
 
-__all__ = ["Clips", "Geometry", "clips_from_npz", "clips_from_scene", "npz_from_clips"]
+__all__ = [
+    "SCENE",
+    "Clips",
+    "Geometry",
+    "Recording",
+    "clips_from_npz",
+    "clips_from_scene",
+    "held_apart",
+    "joined",
+    "npz_from_clips",
+]
+
+SCENE = "scene"
+"""Stands for the synthetic recordings where files of clips are named."""
 
 SECONDS = 32.0
 """Two seconds more than the longest window that a rate is read from."""
@@ -40,11 +55,39 @@ class Geometry:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clips:
-    """``frames`` float32 ``[N, C, L, S, S]`` and what they are, in words."""
+class Recording:
+    """``frames`` float32 ``[C, L, S, S]``; those of an ``absent`` modality are constant and say nothing."""
 
     frames: npt.NDArray[np.float32]
+    absent: frozenset[Channel] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clips:
+    """Recordings and what they are, in words."""
+
+    recordings: tuple[Recording, ...]
     origin: str
+
+
+def joined(sources: Sequence[Clips]) -> Clips:
+    """All of them."""
+    return Clips(tuple(one for clips in sources for one in clips.recordings), " and ".join(c.origin for c in sources))
+
+
+def held_apart(sources: Sequence[Clips]) -> tuple[Clips, Clips]:
+    """What ranges are chosen on, and what judges: of each source every other recording, a single one judges."""
+    return _every_other(sources, 1), _every_other(sources, 0)
+
+
+def _every_other(sources: Sequence[Clips], first: int) -> Clips:
+    """Of each source from the last but ``first`` on backwards."""
+    parts = []
+    for clips in sources:
+        chosen = clips.recordings[::-1][first::2][::-1]
+        origin = clips.origin if len(chosen) == len(clips.recordings) else f"{len(chosen)} of {clips.origin}"
+        parts += [Clips(chosen, origin)] if chosen else []
+    return joined(parts)
 
 
 def clips_from_scene(geometry: Geometry, count: int, first: int = 0) -> Clips:
@@ -54,10 +97,9 @@ def clips_from_scene(geometry: Geometry, count: int, first: int = 0) -> Clips:
     channels = sum(3 if channel == "rgb" else 1 for channel in geometry.channels)
     length = max(round(SECONDS * geometry.fps), geometry.frames)
     seeds = [(_SEED, number) for number in range(first, first + count)]
-    frames = np.empty((count, channels, length, geometry.size, geometry.size), np.float32)
-    for drawn, seed in zip(frames, seeds, strict=True):
-        drawn[:] = recording_from_scene(data, geometry.size, channels, length, seed).frames
-    return Clips(frames, f"{count} recordings of the synthetic validation distribution, seeds from {seeds[0]}")
+    drawn = (recording_from_scene(data, geometry.size, channels, length, seed).frames for seed in seeds)
+    origin = f"{count} recordings of the synthetic validation distribution, seeds from {seeds[0]}"
+    return Clips(tuple(Recording(np.ascontiguousarray(frames, np.float32)) for frames in drawn), origin)
 
 
 def clips_from_npz(path: Path, geometry: Geometry) -> Clips:
@@ -75,7 +117,7 @@ def clips_from_npz(path: Path, geometry: Geometry) -> Clips:
     for channel, part in parts.items():
         _check(path, channel, part, shape, geometry)
     frames = np.concatenate([part.astype(np.float32) for part in parts.values()], axis=1)
-    return Clips(frames, f"{len(frames)} recordings of {path.name}")
+    return Clips(tuple(map(Recording, frames)), f"{len(frames)} recordings of {path.name}")
 
 
 def _check(path: Path, channel: Channel, part: npt.NDArray[np.generic], first: tuple[int, ...], want: Geometry) -> None:
@@ -91,7 +133,12 @@ def _check(path: Path, channel: Channel, part: npt.NDArray[np.generic], first: t
 
 
 def npz_from_clips(path: Path, clips: Clips, geometry: Geometry) -> None:
-    """Write ``clips`` as a clip set."""
+    """Write ``clips``, of one length, as a clip set."""
     ends = np.cumsum([3 if channel == "rgb" else 1 for channel in geometry.channels])[:-1]
-    parts = dict(zip(geometry.channels, np.split(clips.frames, ends, axis=1), strict=True))
-    np.savez_compressed(path, allow_pickle=False, fps=np.float64(geometry.fps), **parts)
+    frames = np.stack([recording.frames for recording in clips.recordings])
+    arrays: dict[str, npt.NDArray[np.generic]] = {"fps": np.array(geometry.fps)}
+    arrays |= zip(geometry.channels, np.split(frames, ends, axis=1), strict=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)

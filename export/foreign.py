@@ -74,7 +74,8 @@ def window_graph_from_foreign(network: onnx.ModelProto, card: ForeignCard, name:
     _check_signature(network, card, name)
     inner = compose.add_prefix(network, _PREFIX)
     writer = GraphWriter()
-    writer.add("Identity", _in_layout(writer, _transformed(writer, card), card), out=inner.graph.input[0].name)
+    entrance = _PREFIX + _inputs(network)[0].name
+    writer.add("Identity", _in_layout(writer, _transformed(writer, card), card), out=entrance)
     writer.nodes.extend(inner.graph.node)
     for task, output in card.tasks.items():
         writer.add("Identity", _waveform(writer, _PREFIX + output, card), out=task)
@@ -177,8 +178,7 @@ def _loaded(path: Path, data: bytes) -> onnx.ModelProto:
 
 def _check_signature(network: onnx.ModelProto, card: ForeignCard, name: Path) -> None:
     """One float32 input of the card's shape, and the outputs that it names."""
-    held = {tensor.name for tensor in network.graph.initializer}
-    inputs = [value for value in network.graph.input if value.name not in held]
+    inputs = _inputs(network)
     outputs = [value.name for value in network.graph.output]
     if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT:
         raise InputError(f"{name}: inputs {[value.name for value in inputs]}, wanted one of float32")
@@ -197,7 +197,13 @@ def _batch(network: onnx.ModelProto, card: ForeignCard) -> int:
     """The fixed number of clips, 0 where it is free or there is none."""
     if "N" not in card.layout:
         return 0
-    return int(network.graph.input[0].type.tensor_type.shape.dim[card.layout.index("N")].dim_value)
+    return int(_inputs(network)[0].type.tensor_type.shape.dim[card.layout.index("N")].dim_value)
+
+
+def _inputs(network: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """What a caller gives. Files of IR version 3 list the weights among the inputs too, in any order."""
+    held = {tensor.name for tensor in network.graph.initializer}
+    return [value for value in network.graph.input if value.name not in held]
 
 
 def _same(waves: Mapping[str, Any], others: Mapping[str, Any]) -> bool:

@@ -57,6 +57,10 @@ class ForeignCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"channels {list(self.channels)}, wanted rgb, thermal or both in this order")
         if not all(0.0 < factor < float("inf") for factor in self.scale.values()):
             raise ValueError(f"scale {self.scale}, wanted factors above 0")
+        if foreign := sorted(set(self.scale) - set(self.channels)):
+            raise ValueError(f"a scale for {foreign[0]}, which is not among the channels {list(self.channels)}")
+        if len(set(self.tasks.values())) != len(self.tasks):
+            raise ValueError(f"one output for several tasks: {self.tasks}; a waveform is a pulse or a breath")
 
     @property
     def channel_count(self) -> int:

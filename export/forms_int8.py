@@ -20,7 +20,7 @@ from export.forms import FastForm, side_by_side
 from export.graph_writer import Array, GraphWriter
 from training.model import Conv
 
-__all__ = ["LEVELS", "Int8Form", "LayerRange", "int8_weights"]
+__all__ = ["LEVELS", "Int8Form", "LayerRange", "int8_weights", "quantised", "restored", "restored_weights"]
 
 LEVELS = 127
 """Steps of INT8 from zero to the end of a symmetric range."""
@@ -42,6 +42,30 @@ def int8_weights(kernel: Array) -> tuple[Array, Array]:
     return np.rint(steps).clip(-LEVELS, LEVELS).astype(np.int8), scale
 
 
+def quantised(graph: GraphWriter, x: str, largest: float) -> str:
+    """``x`` as uint8 about 128, of a range up to ``largest`` either side."""
+    return graph.add("QuantizeLinear", x, _scale(graph, largest), _zero_point(graph))
+
+
+def restored(graph: GraphWriter, x: str, largest: float) -> str:
+    """The float32 of a :func:`quantised` value."""
+    return graph.add("DequantizeLinear", x, _scale(graph, largest), _zero_point(graph))
+
+
+def restored_weights(graph: GraphWriter, kernel: Array) -> str:
+    """``kernel``, kept as int8."""
+    values, scale = (graph.constant(part) for part in int8_weights(kernel))
+    return graph.add("DequantizeLinear", values, scale, graph.constant(np.zeros(len(kernel), np.int8)), axis=0)
+
+
+def _zero_point(graph: GraphWriter) -> str:
+    return graph.constant(np.array(LEVELS + 1, np.uint8))
+
+
+def _scale(graph: GraphWriter, largest: float) -> str:
+    return graph.constant(np.array(largest / LEVELS, np.float32))
+
+
 class Int8Form(FastForm):
     """As :class:`FastForm`; ``ranges`` has the convolutions in INT8 by their number in the order of the walk."""
 
@@ -56,36 +80,19 @@ class Int8Form(FastForm):
             return super().conv(x, layer, kernel)
         assert self.repeats == 1, "the last convolution stays in float32"
         seen = self.ranges[self.number]
-        stacked = self._stack_time(self._quantised(x, seen.input), layer, kernel.shape[1])
+        stacked = self._stack_time(quantised(self.graph, x, seen.input), layer, kernel.shape[1])
         pictures = self.graph.reshape(stacked, -1, 3 * kernel.shape[1], self.side, self.side)
-        weights = self._weights(side_by_side(kernel))
-        maps = self._conv_node(self._restored(pictures, seen.input), weights, layer)
-        maps = self._restored(self._quantised(maps, seen.output), seen.output)
+        weights = restored_weights(self.graph, side_by_side(kernel))
+        maps = self._conv_node(restored(self.graph, pictures, seen.input), weights, layer)
+        maps = restored(self.graph, quantised(self.graph, maps, seen.output), seen.output)
         return self.graph.reshape(maps, -1, self.length, layer.out, self.side, self.side)
 
     def _stack_time(self, x: str, layer: Conv, channels: int) -> str:
         """``[B, n, C, s, s]`` of uint8 -> ``[B, n', 3 * C, s, s]``; frames beyond the ends are zero, which is 128."""
-        fill = self._zero_point()
+        fill = _zero_point(self.graph)
         if layer.time_stride == 2:
             return self._pair_time(x, channels, fill)
         step = layer.time_dilation
         padded = self._pad_time(x, step, step, fill)
         taps = [self.graph.cut(padded, axis=1, first=j * step, end=j * step + self.length) for j in range(3)]
         return self.graph.add("Concat", *taps, axis=2)
-
-    def _zero_point(self) -> str:
-        return self.graph.constant(np.array(LEVELS + 1, np.uint8))
-
-    def _scale(self, largest: float) -> str:
-        return self.graph.constant(np.array(largest / LEVELS, np.float32))
-
-    def _quantised(self, x: str, largest: float) -> str:
-        return self.graph.add("QuantizeLinear", x, self._scale(largest), self._zero_point())
-
-    def _restored(self, x: str, largest: float) -> str:
-        return self.graph.add("DequantizeLinear", x, self._scale(largest), self._zero_point())
-
-    def _weights(self, kernel: Array) -> str:
-        values, scale = (self.graph.constant(part) for part in int8_weights(kernel))
-        zeros = self.graph.constant(np.zeros(len(kernel), np.int8))
-        return self.graph.add("DequantizeLinear", values, scale, zeros, axis=0)

@@ -22,7 +22,7 @@ from export.forms_int8 import Int8Form, LayerRange
 from export.graph_writer import IR_VERSION, OPSET, GraphWriter
 from training.model import Block, BranchNet, LateBranchNet, Layer, Mmrphys, ModelSpec, Tower
 
-__all__ = ["IR_VERSION", "OPSET", "Form", "form_name", "onnx_from_model", "towers", "weighted_layers"]
+__all__ = ["IR_VERSION", "NO_INT8", "OPSET", "Form", "form_name", "onnx_from_model", "towers", "weighted_layers"]
 
 Form = Literal["plain", "fast"]
 NO_INT8: Mapping[int, LayerRange] = MappingProxyType({})

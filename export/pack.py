@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from edge.bundle import (
 )
 from edge.errors import InputError, UsageError
 from edge.selftest import STREAM_SELFTEST
-from export.clip_set import Clips, Geometry, clips_from_npz, clips_from_scene
+from export.clip_set import Clips, Geometry, joined
+from export.clip_video import clips_from_words
 from export.compare import Difference, compare_forms, compare_golden
 from export.golden import golden_from_checkpoint, npz_from_golden
 from export.stream_graphs import streams_from_model
@@ -38,15 +39,14 @@ __all__ = ["Packed", "bundle_from_checkpoint", "check_replaceable", "license_tex
 TENSORRT_RANGE = ">=10.3,<12"
 """JetPack 6 brings 10.3; later than 11 is unknown."""
 RECORDINGS = {9: 16, 36: 12, 72: 6}
-"""Synthetic recordings that precisions are ranged and judged on, half each; large ones fill the memory."""
-STREAM_RECORDINGS = 4
-"""Likewise, that streams and windows are compared on."""
+"""Synthetic recordings that precisions are ranged and judged on, half each, and streams on all; large ones fill the
+memory."""
 
 
 class Packed(msgspec.Struct, frozen=True):
     """A finished bundle and how its graphs compare with the model they were made from.
 
-    ``differences`` are those of the fp32 graphs, ``graphs`` has the agreement in vital signs of the others.
+    ``differences`` are those of fp32 graphs; ``graphs`` have their agreement in vital signs, where it is judged.
     """
 
     bundle: Bundle
@@ -58,16 +58,17 @@ def bundle_from_checkpoint(
     checkpoint: Path,
     out: Path,
     precisions: Collection[Precision] = (),
-    clips: Path | None = None,
+    clips: Sequence[str] = (),
     *,
     force: bool = False,
     stream: bool = False,
 ) -> Packed:
     """Export ``checkpoint`` (own ``.safetensors`` with card) to the bundle folder ``out``, replacing an older one.
 
-    fp32 is always there; ``precisions`` come beside it, ranged and judged on ``clips`` (None: on the synthetic scene).
-    With ``force`` a precision that shifts the rates is kept and marked as refused. With ``stream`` the stream graphs
-    come too. The folder appears whole or not at all, after it was read back and verified.
+    fp32 is always there; ``precisions`` come beside it, ranged and judged on what ``clips`` name
+    (:func:`export.clip_video.clips_from_words`). With ``stream`` the stream graphs come too. With ``force`` a graph
+    that shifts the rates is kept and marked as refused. The folder appears whole or not at all, after it was read back
+    and verified.
 
     Raises
     ------
@@ -82,43 +83,50 @@ def bundle_from_checkpoint(
     _check_frames(checkpoint, card)
     model = model_from_checkpoint(checkpoint)
     golden = golden_from_checkpoint(checkpoint, card, model)
-    made, judged_on = fp32_graphs(model, card.frames), {}
+    made = fp32_graphs(model, card.frames)
     differences = compare_golden(model, golden) if card.golden else []
     differences += compare_forms(model, {graph.form: graph.data for graph in made}, golden.frames)
-    if {"fp16", "int8"} & set(precisions):
-        seen = _clips(card, clips, RECORDINGS[card.size])
-        made += _judged(Workshop(model, card.frames, card.fps, golden, seen), precisions, force=force)
-        judged_on = {"judged_on": f"every second of {seen.origin}"}
-    written = msgspec.json.decode(card_path(checkpoint).read_bytes())
-    files = {graph.entry.file: graph.data for graph in made} | {
-        SELFTEST: npz_from_golden(golden),
-        "LICENSE": license_text(),
-    }
-    about, entries = _about(card, written) | judged_on, [graph.entry for graph in made]
+    about = _about(card, msgspec.json.decode(card_path(checkpoint).read_bytes()))
+    files = {SELFTEST: npz_from_golden(golden), "LICENSE": license_text()}
+    chosen = [precision for precision in precisions if precision != "fp32"]
+    if chosen or stream:
+        geometry = Geometry(card.spec.modalities, card.fps, card.frames, card.size)
+        sources = clips_from_words(clips, geometry, RECORDINGS[card.size])
+        workshop = Workshop(model, card.frames, card.fps, golden, sources) if chosen else None
+        made += _windows(workshop, chosen) if workshop else []
+        about["judged_on"] = _judged_on(workshop, sources if stream else ())
     if stream:
-        found = streams_from_model(model, card.frames, card.fps, golden, _clips(card, clips, STREAM_RECORDINGS).frames)
-        about, entries = about | {"stream": found.card}, entries + found.entries
+        layers = workshop.int8_layers if workshop else {}
+        found = streams_from_model(model, card.frames, card.fps, golden, sources, chosen, layers)
+        made, about["stream"], files[STREAM_SELFTEST] = made + found.made, found.card, found.selftest
         differences = differences + found.differences
-        files |= found.graphs | {STREAM_SELFTEST: found.selftest}
-    return Packed(write_bundle(about, entries, files, out), differences, made)
+    _check_usable(made, force=force)
+    files |= {graph.entry.file: graph.data for graph in made}
+    return Packed(write_bundle(about, [graph.entry for graph in made], files, out), differences, made)
 
 
-def _clips(card: Card, clips: Path | None, count: int) -> Clips:
-    geometry = Geometry(card.spec.modalities, card.fps, card.frames, card.size)
-    return clips_from_npz(clips, geometry) if clips else clips_from_scene(geometry, count)
-
-
-def _judged(workshop: Workshop, precisions: Collection[Precision], *, force: bool) -> list[MadeGraph]:
-    """The graphs of ``precisions``; InputError for the first that the gate refuses, unless it is to be kept so."""
+def _windows(workshop: Workshop, precisions: Collection[Precision]) -> list[MadeGraph]:
     made = workshop.fp16() if "fp16" in precisions else []
-    made += workshop.int8() if "int8" in precisions else []
+    return made + (workshop.int8() if "int8" in precisions else [])
+
+
+def _judged_on(workshop: Workshop | None, streams: Sequence[Clips]) -> str:
+    """Which recordings decided."""
+    parts = [f"windows: {workshop.to_judge.origin}"] if workshop else []
+    if workshop and workshop.int8_layers:
+        parts.append(f"ranges chosen on {workshop.to_range.origin}")
+    return "; ".join(parts + ([f"fp32 streams: {joined(streams).origin}"] if streams else []))
+
+
+def _check_usable(made: list[MadeGraph], *, force: bool) -> None:
+    """InputError for the first graph that a gate refuses, unless it is to be kept so."""
     for graph in made:
         if graph.entry.refused and not force:
+            option = "--mode stream" if graph.entry.precision == "fp32" else f"--precision {graph.entry.precision}"
             raise InputError(
-                f"{graph.entry.file} is not usable: {graph.entry.refused}; leave --precision {graph.entry.precision} "
-                "out, or keep it marked as refused with --force"
+                f"{graph.entry.file} is not usable: {graph.entry.refused}; leave {option} out, or keep it marked as "
+                "refused with --force"
             )
-    return made
 
 
 def _check_frames(checkpoint: Path, card: Card) -> None:

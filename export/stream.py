@@ -11,16 +11,18 @@ change from chunk to chunk; how a stream is cut does not show in what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 from onnx import TensorProto, helper
 
 from edge.stream_graph import STATE_IN, STATE_OUT, StreamFacts
 from export.forms import WeightedLayer
+from export.forms_int8 import LayerRange
 from export.graph_writer import Array, GraphWriter
-from export.graphs import Form, towers, weighted_layers
+from export.graphs import NO_INT8, Form, towers, weighted_layers
 from export.stream_forms import FastStream, PlainStream, StreamForm
+from export.stream_forms_int8 import Int8Stream
 from export.stream_state import LAYOUT, StatePacker
 from export.stream_time import DIFFERENCE, Place, block_places, lag, place_after
 from export.stream_weights import MAX_CHUNK, MAX_COUNT, Weights, stream_weights
@@ -39,19 +41,26 @@ def stream_facts(spec: ModelSpec, memory: float = MEMORY) -> StreamFacts:
     return StreamFacts(step, MAX_CHUNK, memory, {task: lag(spec.branch(task)) for task in spec.tasks})
 
 
-def onnx_stream_from_model(model: Mmrphys, form: Form, memory: float = MEMORY) -> onnx.ModelProto:
-    """The stream graph of ``model``, checked by onnx."""
+def onnx_stream_from_model(
+    model: Mmrphys, form: Form, memory: float = MEMORY, int8: Mapping[int, LayerRange] = NO_INT8
+) -> onnx.ModelProto:
+    """The stream graph of ``model``, checked by onnx; ``int8`` as in :func:`export.graphs.onnx_from_model`."""
     graph = GraphWriter()
-    form_of_stream = PlainStream(graph) if form == "plain" else FastStream(graph, model.spec.size)
-    writer = _Writer(graph, form_of_stream, model.spec, memory)
+    writer = _Writer(graph, _stream_form(graph, form, model.spec.size, int8), model.spec, memory)
     normed = writer.normed_difference()
     for task in model.spec.tasks:
         writer.waveform(normed, model, task)
     writer.count_on()
     writer.state.finish()
-    name = f"mmrphys_stream_{model.spec.fusion}_{model.spec.size}_{form}"
+    name = f"mmrphys_stream_{model.spec.fusion}_{model.spec.size}_{form}{'_int8' if int8 else ''}"
     metadata = stream_facts(model.spec, memory).metadata() | {LAYOUT: writer.state.layout()}
     return graph.finish(name, *_interface(model.spec, writer.state.size), metadata)
+
+
+def _stream_form(graph: GraphWriter, form: Form, size: int, int8: Mapping[int, LayerRange]) -> StreamForm:
+    if form == "plain":
+        return PlainStream(graph)
+    return Int8Stream(graph, size, int8) if int8 else FastStream(graph, size)
 
 
 def _interface(spec: ModelSpec, state: int) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:

@@ -179,8 +179,7 @@ class FastStream(StreamForm):
         small = self.size <= SMALL_SIZE
         if small and layer.time_stride == 1:
             return self._shifted(x, layer, kernel)
-        step = layer.time_dilation
-        taps = [self._frames(x, j * step, (j - 2) * step or TO_END, layer.time_stride) for j in range(3)]
+        taps = self._taps(x, layer)
         if small or kernel.shape[1] <= FEW_CHANNELS:
             beside = self.graph.add("Concat", *taps, axis=1)
             return self._conv2d(beside, layer, kernel.swapaxes(1, 2).reshape(layer.out, -1, *kernel.shape[3:]))
@@ -203,14 +202,16 @@ class FastStream(StreamForm):
         return total
 
     def _conv2d(self, x: str, layer: Conv, kernel: Array) -> str:
-        return self.graph.add(
-            "Conv",
-            x,
-            self.graph.constant(kernel),
-            kernel_shape=[layer.side_kernel] * 2,
-            strides=[layer.stride] * 2,
-            pads=[layer.pad] * 4,
-        )
+        return self._conv_node(x, self.graph.constant(kernel), layer)
+
+    def _conv_node(self, x: str, kernel: str, layer: Conv) -> str:
+        shape, strides, pads = [layer.side_kernel] * 2, [layer.stride] * 2, [layer.pad] * 4
+        return self.graph.add("Conv", x, kernel, kernel_shape=shape, strides=strides, pads=pads)
+
+    def _taps(self, x: str, layer: Conv) -> list[str]:
+        """The three frames that each output meets."""
+        step = layer.time_dilation
+        return [self._frames(x, j * step, (j - 2) * step or TO_END, layer.time_stride) for j in range(3)]
 
     def _frames(self, x: str, first: int, end: int, step: int) -> str:
         ints = self.graph.ints

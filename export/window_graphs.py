@@ -7,25 +7,30 @@ half judge what came of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import GraphEntry, RuntimeForm
+from edge.bundle import GraphEntry, RuntimeForm, Task, needs_thermal
+from edge.errors import InputError
 from edge.selftest import SelfTest
 from export.agreement import Agreement, Infer, Judge, agreements, refusal
-from export.clip_set import Clips
+from export.clip_set import SCENE, Clips, held_apart
 from export.compare import infer_from_model, infer_from_onnx, share_of_deviation
+from export.forms_int8 import LayerRange
 from export.graphs import Form, form_name, onnx_from_model
 from export.precision import half_from_plain
 from export.quantize import conv_names, inner_convs, int8_from_plain, ranges_from_windows
 from export.search import Ranges, Sensitivity, greedy, sensitivities
 from training.model import Mmrphys, ModelSpec
 
-__all__ = ["CPU_FORM", "SELFTEST_TOLERANCE", "MadeGraph", "Precision", "Workshop", "cpu_forms", "fp32_graphs"]
+__all__ = [
+    "CPU_FORM", "SELFTEST_TOLERANCE", "MadeGraph", "Precision", "Workshop", "cpu_forms", "fp32_graphs", "thermal_tasks",
+    "tolerance_of",
+]  # fmt: skip
 
 Precision = Literal["fp32", "fp16", "int8"]
 SELFTEST_TOLERANCE = 1e-3
@@ -79,17 +84,30 @@ def fp32_graphs(model: Mmrphys, frames: int) -> list[MadeGraph]:
     ]
 
 
+def tolerance_of(apart: float) -> float:
+    """Of a self-test: twice the difference ``apart`` here, rounded up to one digit, and at least that of fp32."""
+    step = 10.0 ** math.floor(math.log10(max(TOLERANCE_MARGIN * apart, SELFTEST_TOLERANCE)))
+    return max(SELFTEST_TOLERANCE, round(math.ceil(TOLERANCE_MARGIN * apart / step) * step, 6))
+
+
+def thermal_tasks(spec: ModelSpec) -> set[str]:
+    """The tasks that say nothing where thermal is absent, as :meth:`edge.bundle.Bundle.needs_thermal` has it."""
+    tasks: tuple[Task, ...] = get_args(Task)
+    return {task for task in tasks if task in spec.tasks and needs_thermal(task, spec.sources(task))}
+
+
 class Workshop:
     """Makes graphs of other precisions from ``model`` and judges them against it on ``clips``."""
 
-    def __init__(self, model: Mmrphys, frames: int, fps: float, golden: SelfTest, clips: Clips) -> None:
+    def __init__(self, model: Mmrphys, frames: int, fps: float, golden: SelfTest, sources: Sequence[Clips]) -> None:
         self.model, self.frames, self.golden = model, frames, golden
         self.tasks: tuple[str, ...] = model.spec.tasks
         self.names = conv_names(model)
         self.plain = onnx_from_model(model, frames, "plain")
         self.reference = infer_from_model(model)
-        self.to_range = clips.frames[::2]
-        self.judge = Judge(self.reference, clips.frames[1::2] if len(clips.frames) > 1 else clips.frames, frames, fps)
+        self.to_range, self.to_judge = held_apart(sources)
+        self.judge = Judge(self.reference, self.to_judge.recordings, frames, fps, thermal_tasks(model.spec))
+        self.int8_layers: dict[int, LayerRange] = {}
 
     def fp16(self) -> list[MadeGraph]:
         """``window.fp16``; a CPU computes float32, so there is no form for it."""
@@ -97,7 +115,16 @@ class Workshop:
         return [self._made("window.fp16.onnx", "tensorrt", "fp16", data, self._agreements(data))]
 
     def int8(self) -> list[MadeGraph]:
-        """``window.int8``, and ``window.cpu-int8`` where a branch has the fast form on a CPU."""
+        """``window.int8``, and ``window.cpu-int8`` where a branch has the fast form on a CPU.
+
+        ``int8_layers`` are then the ranges of those convolutions that are INT8 in the first. InputError when there are
+        no recordings for ranges besides those that judge.
+        """
+        if not self.to_range.recordings:
+            raise InputError(
+                f"{self.to_judge.origin}: one recording, which judges; int8 chooses its ranges on others: name two or "
+                f"more, or {SCENE!r} besides"
+            )
         ranges = ranges_from_windows(self.plain, self._windows(RANGE_WINDOWS))
         inner = {number: ranges[number] for number in inner_convs(self.model)}
         forms = cpu_forms(self.model.spec)
@@ -112,6 +139,7 @@ class Workshop:
             return data
 
         made = [self._int8("window.int8.onnx", "tensorrt", plain_data, inner)]
+        self.int8_layers = {number: seen for number, seen in inner.items() if self.names[number] not in made[0].dropped}
         return [*made, self._int8("window.cpu-int8.onnx", "onnxrt", cpu_data, fast)] if fast else made
 
     def _int8(self, name: str, runtime: RuntimeForm, data_of: Callable[[Ranges], bytes], inner: Ranges) -> MadeGraph:
@@ -132,23 +160,23 @@ class Workshop:
         self, name: str, runtime: RuntimeForm, precision: Precision, data: bytes, found: list[Agreement]
     ) -> MadeGraph:
         """The graph with what the gate says of it."""
-        measured = tuple(one.measured for one in found)
+        measured = tuple(one.measured("windows") for one in found)
         entry = GraphEntry(name, "exact", runtime, precision, self._tolerance(data), refusal(found), measured)
         form = form_name(cpu_forms(self.model.spec)) if runtime == "onnxrt" else "plain"
         return MadeGraph(entry, data, form, tuple(found))
 
     def _agreements(self, data: bytes) -> list[Agreement]:
-        return agreements(self.judge.hops(infer_from_onnx(data, self.tasks)))
+        return agreements(self.judge.hops(infer_from_onnx(data, self.tasks)), self.tasks)
 
     def _tolerance(self, data: bytes) -> float:
-        """Of the self-test: twice the difference here, rounded up to one digit, and at least that of fp32."""
         waves = infer_from_onnx(data, self.tasks)(self.golden.frames)
-        apart = max(share_of_deviation(waves[task], wave) for task, wave in self.golden.waves.items())
-        step = 10.0 ** math.floor(math.log10(max(TOLERANCE_MARGIN * apart, SELFTEST_TOLERANCE)))
-        return max(SELFTEST_TOLERANCE, round(math.ceil(TOLERANCE_MARGIN * apart / step) * step, 6))
+        return tolerance_of(max(share_of_deviation(waves[task], wave) for task, wave in self.golden.waves.items()))
 
     def _windows(self, each: int) -> list[npt.NDArray[np.float32]]:
         """So many windows of each recording that ranges are chosen on, evenly placed."""
-        last = self.to_range.shape[2] - self.frames
-        starts = [round(last * (place + 0.5) / each) for place in range(each)]
-        return [clip[None, :, start : start + self.frames] for clip in self.to_range for start in starts]
+        found = []
+        for frames in (recording.frames for recording in self.to_range.recordings):
+            last = frames.shape[1] - self.frames
+            starts = [round(last * (place + 0.5) / each) for place in range(each)]
+            found += [np.ascontiguousarray(frames[None, :, start : start + self.frames]) for start in starts]
+        return found

@@ -25,9 +25,10 @@ from edge.cameras import camera_from_uri
 from edge.cameras.synthetic import SyntheticCamera
 from edge.faces import detector_by_name
 from edge.faces.track import FaceTracker
+from export.clip_set import Recording as Clip
 from export.graphs import onnx_from_model
 from export.stream import MEMORY, onnx_stream_from_model
-from export.stream_agreement import WINDOW_S, Waves, hops, streamed, windowed
+from export.stream_agreement import WINDOW_S, Waves, stream_hops, streamed, windowed
 from training.checkpoint import load_card, model_from_checkpoint
 from training.yardstick.tape import Tape, load_tape, save_tape, tape_from_cameras
 
@@ -81,8 +82,8 @@ class Recording:
 
     @property
     def frames(self) -> npt.NDArray[np.float32]:
-        """``[1, 4, N, S, S]`` on the model's grid."""
-        return np.ascontiguousarray(self.tape.data.swapaxes(0, 1)[None])
+        """``[4, N, S, S]`` on the model's grid."""
+        return np.ascontiguousarray(self.tape.data.swapaxes(0, 1))
 
     def truth(self, task: str, sample: int) -> float:
         """The rate over the time before ``sample``, as long as it is read."""
@@ -110,9 +111,10 @@ def recordings(seconds: float, folder: Path) -> Iterator[Recording]:
 
 def compared(recording: Recording, stream: Waves, window: Waves, fps: float) -> Iterator[Row]:
     """``(task, r, error of the stream, error of the windows)`` every second."""
-    for hop in hops(stream, window, fps):
-        truth = recording.truth(hop.task, hop.sample)
-        yield hop.task, hop.pearson, abs(hop.stream_per_min - truth), abs(hop.window_per_min - truth)
+    for hop in stream_hops(0, stream, window, fps):
+        truth = recording.truth(hop.task, round(hop.t_s * fps))
+        own, other = (float("nan") if rate is None else rate for rate in (hop.reference_per_min, hop.shift_per_min))
+        yield hop.task, hop.pearson, abs(own + other - truth), abs(own - truth)
 
 
 def agreements(scene: str, memory: float, rows: Iterable[Row]) -> list[Agreement]:
@@ -137,7 +139,7 @@ def measure(checkpoint: Path, memories: list[float], seconds: float, folder: Pat
     graphs = {memory: onnx_stream_from_model(model, "fast", memory).SerializeToString() for memory in memories}
     rows: dict[tuple[str, float], list[Row]] = {}
     for recording in recordings(seconds, folder):
-        window = windowed(whole, recording.frames, card.frames, card.fps)
+        window = windowed(whole, [Clip(recording.frames)], card.tasks, card.frames, card.fps).whole(0)
         for memory, graph in graphs.items():
             of_one = compared(recording, streamed(graph, recording.frames), window, card.fps)
             rows.setdefault((recording.scene, memory), []).extend(of_one)

@@ -29,7 +29,9 @@ from edge.benchmarks.machine import machine
 from edge.runtimes.onnxrt_stream import StreamRunner
 from edge.stream_graph import STATE_IN, STATE_OUT
 from export.benchmarks.window_cpu import session_from_onnx
-from export.graphs import Form
+from export.forms_int8 import LayerRange
+from export.graphs import NO_INT8, Form, onnx_from_model
+from export.quantize import inner_convs, ranges_from_windows
 from export.stream import onnx_stream_from_model
 from training.model import Mmrphys, ModelSpec
 
@@ -39,7 +41,7 @@ KIND = "stream graphs on a CPU"
 FRAMES = 181
 CHUNKS = (12, 4)
 WARM_UP = 2
-FORMS: dict[str, Form] = {"stream.fp32": "plain", "stream.cpu-fp32": "fast"}
+FORMS: dict[str, Form] = {"stream.fp32": "plain", "stream.cpu-fp32": "fast", "stream.cpu-int8": "fast"}
 WORK = {
     "convolutions": ("Conv",),
     "layouts": ("ReorderInput", "ReorderOutput", "Transpose", "Concat", "Slice", "Split"),
@@ -80,7 +82,7 @@ def timings(published: bytes, rounds: int) -> list[Timing]:
     for reach in ("short", "long"):
         for name, form in FORMS.items():
             for chunk in CHUNKS:
-                runner = StreamRunner(name, _graph(size, reach, form))
+                runner = StreamRunner(name, _graph(size, reach, form, int8=name.endswith("int8")))
                 runs[f"{name}, {reach}", chunk] = _stepper(runner, np.ascontiguousarray(frames[:, :, :chunk]))
     return _interleaved(size, runs, rounds)
 
@@ -124,10 +126,17 @@ def shares(size: int) -> dict[str, float]:
     return {kind: round(share, 3) for kind, share in (found | {"the rest": 1.0 - sum(found.values())}).items()}
 
 
-def _graph(size: int, reach: str, form: Form) -> bytes:
+def _graph(size: int, reach: str, form: Form, *, int8: bool = False) -> bytes:
     torch.manual_seed(0)
     model = Mmrphys(ModelSpec(size, "EF", 3, reach=reach)).eval()
-    return bytes(onnx_stream_from_model(model, form).SerializeToString())
+    layers = _int8_layers(model) if int8 else NO_INT8
+    return bytes(onnx_stream_from_model(model, form, int8=layers).SerializeToString())
+
+
+def _int8_layers(model: Mmrphys) -> dict[int, LayerRange]:
+    """All that may be INT8, with ranges from the seeded frames."""
+    ranges = ranges_from_windows(onnx_from_model(model, FRAMES, "plain"), [_frames(model.spec.size)])
+    return {number: ranges[number] for number in inner_convs(model)}
 
 
 def _frames(size: int) -> Floats:

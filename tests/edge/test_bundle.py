@@ -23,7 +23,8 @@ from edge.bundle import (
     load_bundle,
     manifest_hash_line,
 )
-from edge.errors import BundleError
+from edge.errors import BundleError, FaultError, MmrphysError
+from edge.runtimes.onnxrt import OnnxRuntime, open_runtime, selftest_from_bundle
 from edge.vitals import Mode
 
 
@@ -70,6 +71,9 @@ def test_default_bundle_says_what_it_is() -> None:
         ("exact", "int8", "tensorrt", "window.int8"),
         ("stream", "auto", "onnxrt", "stream.cpu-fp32"),
         ("stream", "auto", "tensorrt", "stream.fp32"),
+        ("stream", "fp16", "tensorrt", "stream.fp16"),
+        ("stream", "int8", "tensorrt", "stream.int8"),
+        ("stream", "int8", "onnxrt", "stream.cpu-int8"),
     ],
 )
 def test_each_runtime_gets_its_form_and_the_bytes_that_were_hashed(
@@ -83,12 +87,16 @@ def test_each_runtime_gets_its_form_and_the_bytes_that_were_hashed(
 
 
 def test_every_graph_but_the_reference_says_what_its_export_measured() -> None:
-    manifest = load_bundle(None).manifest
+    bundle = load_bundle(None)
+    manifest = bundle.manifest
     assert "recordings" in manifest.judged_on
     for entry in manifest.graphs:
-        if entry.mode == "exact":
-            assert [one.task for one in entry.measured] == ([] if entry.precision == "fp32" else ["bvp", "rsp"])
-        assert all(one.judged >= 20 and one.shift_p95 <= 0.5 for one in entry.measured)
+        fp32 = entry.precision == "fp32"
+        against = {"exact": [] if fp32 else ["windows"], "stream": ["windows"] if fp32 else ["windows", "fp32 stream"]}
+        assert [one.against for one in entry.measured] == [name for name in against[entry.mode] for _ in bundle.tasks]
+        assert all(one.judged >= 20 and one.shift_median <= 0.5 for one in entry.measured)
+        apart = [one for one in entry.measured if entry.mode == "exact" or one.against == "fp32 stream"]
+        assert all(one.shift_p95 <= 0.5 and one.far <= 1 for one in apart)
 
 
 def test_a_runtime_without_its_own_form_gets_the_other_and_says_so(folder: Path) -> None:
@@ -255,6 +263,41 @@ def test_a_graph_with_external_data_is_refused(folder: Path) -> None:
     replace_file(folder, name, (folder / name).read_bytes() + b"\x3a\x04\x2a\x02" + initializer)
     with pytest.raises(BundleError, match="another file"):
         load_bundle(folder)
+
+
+@pytest.mark.parametrize("flips", [25, pytest.param(1000, marks=pytest.mark.slow)])
+def test_damage_that_the_hashes_do_not_show_ends_in_one_line_or_passes_the_self_test(folder: Path, flips: int) -> None:
+    """Seeded flips of bytes, in the nodes as often as in the weights, by somebody who mends the manifest."""
+    name, rng, refused = "window.cpu-fp32.onnx", np.random.default_rng(11), []
+    whole = (folder / name).read_bytes()
+    golden = selftest_from_bundle(load_bundle(folder))
+    nodes = max(whole.find(b"constant_0"), len(whole) // 2)
+    for number in range(flips):
+        changed = bytearray(whole)
+        changed[int(rng.integers(nodes if number % 2 else len(whole)))] ^= int(rng.integers(1, 256))
+        replace_file(folder, name, bytes(changed))
+        try:
+            runtime = open_runtime(load_bundle(folder), "exact", "fp32")
+        except MmrphysError as error:
+            refused.append(str(error))
+            continue
+        for task, wave in runtime.infer(golden[0]).items():
+            assert np.abs(wave - golden[1][task]).max() <= 1e-3 * golden[1][task].std()
+    assert flips / 10 < len(refused) < flips
+    assert not [says for says in refused if "\n" in says]
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 18}, {"frames": 121}, {"channels": ["rgb"], "sources": {"bvp": ["rgb"], "rsp": ["rgb"]}}]
+)
+def test_graphs_of_other_shapes_than_the_manifest_says_are_refused(folder: Path, change: dict[str, Any]) -> None:
+    rewrite_manifest(folder, lambda manifest: manifest.update(change))
+    bundle = load_bundle(folder)
+    with pytest.raises(BundleError, match=r"selftest\.npz: not a self-test"):
+        open_runtime(bundle, "exact", "auto")
+    with pytest.raises(FaultError) as caught:
+        OnnxRuntime(bundle, bundle.graph("exact", "onnxrt")).infer(np.zeros((1, *bundle.input_shape), np.float32))
+    assert "\n" not in str(caught.value)
 
 
 def test_the_default_bundle_must_have_the_known_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

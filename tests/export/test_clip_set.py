@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from export.clip_set import Clips, Geometry, clips_from_npz, clips_from_scene, npz_from_clips
+from export.clip_set import (
+    Clips,
+    Geometry,
+    Recording,
+    clips_from_npz,
+    clips_from_scene,
+    held_apart,
+    joined,
+    npz_from_clips,
+)
 
 BOTH = Geometry(("rgb", "thermal"), 30.0, 61, 9)
 
@@ -22,15 +31,21 @@ def arrays(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (held | changes).items() if value is not None}
 
 
+def frames_of(clips: Clips) -> np.ndarray:
+    return np.stack([recording.frames for recording in clips.recordings])
+
+
 def test_a_set_gives_the_channels_of_the_model(tmp_path: Path) -> None:
     np.savez(tmp_path / "c.npz", **arrays())
-    both = clips_from_npz(tmp_path / "c.npz", BOTH).frames
+    both = frames_of(clips_from_npz(tmp_path / "c.npz", BOTH))
     assert (both.shape, both.dtype) == ((2, 4, 70, 9, 9), np.float32)
     np.testing.assert_array_equal(both[:, :3], arrays()["rgb"])
-    alone = clips_from_npz(tmp_path / "c.npz", Geometry(("thermal",), 30.0, 61, 9)).frames
+    alone = frames_of(clips_from_npz(tmp_path / "c.npz", Geometry(("thermal",), 30.0, 61, 9)))
     np.testing.assert_array_equal(alone, both[:, 3:])
-    npz_from_clips(tmp_path / "again.npz", Clips(both, "x"), BOTH)
-    np.testing.assert_array_equal(clips_from_npz(tmp_path / "again.npz", BOTH).frames, both)
+    npz_from_clips(tmp_path / "again.npz", Clips(tuple(map(Recording, both)), "x"), BOTH)
+    np.testing.assert_array_equal(frames_of(clips_from_npz(tmp_path / "again.npz", BOTH)), both)
+    with np.load(tmp_path / "again.npz") as held:
+        assert sorted(held.files) == ["fps", "rgb", "thermal"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +78,23 @@ def test_no_archive_and_no_file_are_one_line(tmp_path: Path) -> None:
 
 def test_the_scene_gives_the_same_recordings_again_and_others_further_on() -> None:
     geometry = Geometry(("thermal",), 25.0, 61, 9)
-    one, again, other = (clips_from_scene(geometry, 1, first).frames for first in (0, 0, 1))
+    one, again, other = (frames_of(clips_from_scene(geometry, 1, first)) for first in (0, 0, 1))
     assert one.shape == (1, 1, 800, 9, 9)
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_what_ranges_and_what_judges_have_no_recording_in_common() -> None:
+    def source(count: int, name: str) -> Clips:
+        return Clips(tuple(Recording(np.zeros((1, n + 1, 1, 1), np.float32)) for n in range(count)), name)
+
+    scene, video = source(5, "5 recordings of a scene"), source(1, "face.mp4")
+    to_range, to_judge = held_apart([scene, video])
+    assert {id(one) for one in to_range.recordings}.isdisjoint(id(one) for one in to_judge.recordings)
+    assert to_range.recordings == (scene.recordings[1], scene.recordings[3])
+    assert to_judge.recordings == (*scene.recordings[::2], *video.recordings)
+    assert to_range.origin == "2 of 5 recordings of a scene"
+    assert to_judge.origin == "3 of 5 recordings of a scene and face.mp4"
+    assert joined([scene, video]).origin == "5 recordings of a scene and face.mp4"
+    nothing, alone = held_apart([video])
+    assert (nothing.recordings, alone.recordings) == ((), video.recordings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,8 @@ def test_the_command_packs_and_run_takes_it(tmp_path: Path, capsys: pytest.Captu
         ({"tasks": '{ bvp = "pulse" }'}, r"outputs \['wave'\], the card wants 'pulse'"),
         ({"input": '"fft"'}, "not the card of a network"),
         ({"scale": "{ rgb = 0.0 }"}, "factors above 0"),
+        ({"scale": "{ thermal = 2.0 }"}, "a scale for thermal, which is not among the channels"),
+        ({"tasks": '{ bvp = "wave", rsp = "wave" }'}, "one output for several tasks"),
         ({"spare": "1"}, "spare"),
     ],
 )
@@ -138,10 +141,49 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, changes: dict[str, str], 
     assert not (tmp_path / "bundle").exists()
 
 
-def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
-    onnx_file = network(tmp_path / "n.onnx", ["n", 3, T, S, S], np.ones((3, 1, S, S)), location="/etc/passwd")
+@pytest.mark.parametrize("kind", ["path", "file", "hard link", "symbolic link"])
+def test_weights_in_another_file_are_refused(tmp_path: Path, kind: str) -> None:
+    """Even where they lie beside it, and however the file came there: a hard link looks like any file."""
+    weights, beside = np.ones((3, 1, S, S), np.float32), tmp_path / "weights.bin"
+    (tmp_path / "elsewhere").write_bytes(weights.tobytes())
+    {
+        "path": lambda: None,
+        "file": lambda: beside.write_bytes(weights.tobytes()),
+        "hard link": lambda: beside.hardlink_to(tmp_path / "elsewhere"),
+        "symbolic link": lambda: beside.symlink_to(tmp_path / "elsewhere"),
+    }[kind]()
+    location = "/etc/passwd" if kind == "path" else "weights.bin"
+    onnx_file = network(tmp_path / "n.onnx", ["n", 3, T, S, S], weights, location=location)
     with pytest.raises(InputError, match="weights in another file"):
         bundle_from_foreign(onnx_file, card(tmp_path / "card.toml"), tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_card_has_the_hash_of_the_file(tmp_path: Path) -> None:
+    onnx_file = network(tmp_path / "n.onnx", ["n", 3, T, S, S], np.ones((3, 1, S, S)))
+    bundle = bundle_from_foreign(onnx_file, card(tmp_path / "card.toml"), tmp_path / "bundle")
+    assert bundle.manifest.card["network_sha256"] == hashlib.sha256(onnx_file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("shape", [["n", 3, T, S, S], [1, 3, T, S, S], [2, 3, T, S, S]])
+def test_weights_listed_among_the_inputs_are_weights(tmp_path: Path, shape: list[Any]) -> None:
+    """As files of IR version 3 have them; here before the input itself."""
+    weights = np.random.default_rng(1).uniform(-1, 1, (3, 1, S, S))
+    onnx_file = network(tmp_path / "n.onnx", shape, weights)
+    model = onnx.load(onnx_file)
+    frames = model.graph.input.pop()
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    model.graph.input.append(frames)
+    onnx_file.write_bytes(model.SerializeToString())
+    if shape[0] == 2:
+        with pytest.raises(InputError, match=r"its input is \[2, 3, 40, 9, 9\], the card says NCTHW"):
+            bundle_from_foreign(onnx_file, card(tmp_path / "card.toml"), tmp_path / "bundle")
+        return
+    bundle = bundle_from_foreign(onnx_file, card(tmp_path / "card.toml"), tmp_path / "bundle")
+    clip = np.random.default_rng(2).uniform(20, 250, (1, 3, T + 1, S, S)).astype(np.float32)
+    wave = open_runtime(bundle, "exact", "auto").infer(clip)["bvp"][0]
+    np.testing.assert_allclose(wave, (clip[0, :, :-1] * weights).mean(axis=(0, 2, 3)), rtol=1e-4, atol=1e-3)
 
 
 def test_one_number_a_clip_is_refused(tmp_path: Path) -> None:
