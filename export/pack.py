@@ -26,7 +26,7 @@ from edge.bundle import (
 )
 from edge.errors import InputError, UsageError
 from edge.selftest import STREAM_SELFTEST
-from export.clip_set import Clips, Geometry, joined
+from export.clip_set import SCENE, Clips, Geometry, held_apart, joined
 from export.clip_video import clips_from_words
 from export.compare import Difference, compare_forms, compare_golden
 from export.golden import golden_from_checkpoint, npz_from_golden
@@ -92,6 +92,7 @@ def bundle_from_checkpoint(
     if chosen or stream:
         geometry = Geometry(card.spec.modalities, card.fps, card.frames, card.size)
         sources = clips_from_words(clips, geometry, RECORDINGS[card.size])
+        _check_apart(sources, chosen)
         workshop = Workshop(model, card.frames, card.fps, golden, sources) if chosen else None
         made += _windows(workshop, chosen) if workshop else []
         about["judged_on"] = _judged_on(workshop, sources if stream else ())
@@ -103,6 +104,16 @@ def bundle_from_checkpoint(
     _check_usable(made, force=force)
     files |= {graph.entry.file: graph.data for graph in made}
     return Packed(write_bundle(about, [graph.entry for graph in made], files, out), differences, made)
+
+
+def _check_apart(sources: Sequence[Clips], precisions: Collection[Precision]) -> None:
+    """InputError when nothing is left to choose ranges on besides the recordings that judge."""
+    to_range, to_judge = held_apart(sources)
+    if "int8" in precisions and not to_range.recordings:
+        raise InputError(
+            f"{to_judge.origin}: each has one recording, which judges; int8 chooses its ranges on others: name a set "
+            f"of two or more, or {SCENE!r} besides"
+        )
 
 
 def _windows(workshop: Workshop, precisions: Collection[Precision]) -> list[MadeGraph]:

@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import GraphEntry, RuntimeForm, Task, needs_thermal
-from edge.errors import InputError
 from edge.selftest import SelfTest
 from export.agreement import Agreement, Infer, Judge, agreements, refusal
-from export.clip_set import SCENE, Clips, held_apart
+from export.clip_set import Clips, held_apart
 from export.compare import infer_from_model, infer_from_onnx, share_of_deviation
 from export.forms_int8 import LayerRange
 from export.graphs import Form, form_name, onnx_from_model
@@ -117,14 +116,8 @@ class Workshop:
     def int8(self) -> list[MadeGraph]:
         """``window.int8``, and ``window.cpu-int8`` where a branch has the fast form on a CPU.
 
-        ``int8_layers`` are then the ranges of those convolutions that are INT8 in the first. InputError when there are
-        no recordings for ranges besides those that judge.
+        ``int8_layers`` are then the ranges of those convolutions that are INT8 in the first.
         """
-        if not self.to_range.recordings:
-            raise InputError(
-                f"{self.to_judge.origin}: one recording, which judges; int8 chooses its ranges on others: name two or "
-                f"more, or {SCENE!r} besides"
-            )
         ranges = ranges_from_windows(self.plain, self._windows(RANGE_WINDOWS))
         inner = {number: ranges[number] for number in inner_convs(self.model)}
         forms = cpu_forms(self.model.spec)

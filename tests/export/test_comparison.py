@@ -138,7 +138,7 @@ def test_one_recording_cannot_choose_ranges_and_judge(
     np.savez(tmp_path / "one.npz", **one)
     words = ["export", str(DEFAULT), "--out", str(tmp_path / "b"), "--precision", "int8"]
     assert main([*words, "--clips", str(tmp_path / "one.npz")]) == 3
-    assert "one.npz: one recording, which judges; int8 chooses its ranges on others" in capsys.readouterr().err
+    assert "one.npz: each has one recording, which judges; int8 chooses its ranges on others" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
 
 

@@ -69,7 +69,8 @@ def test_statistics_and_what_enters_and_leaves_are_float32_and_convolutions_floa
         if node.op_type in ("Conv", "Tanh"):
             assert floats == {TensorProto.FLOAT16}, node.name
         elif node.op_type in single:
-            assert floats == {TensorProto.FLOAT}, node.name
+            assert floats <= {TensorProto.FLOAT}, node.name  # some are of lengths, which are int64
+    assert all(types[node.output[0]] == TensorProto.FLOAT for node in half.graph.node if node.op_type == "ReduceMean")
     outside = [*half.graph.input, *half.graph.output]
     assert {value.type.tensor_type.elem_type for value in outside} == {TensorProto.FLOAT}
 
