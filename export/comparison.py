@@ -25,7 +25,7 @@ from export.clip_set import Geometry, joined
 from export.clip_video import clips_from_words
 from export.compare import infer_from_model, infer_from_onnx
 from export.engines_here import ENGINE, NO_ENGINES, engines_here
-from export.stream_agreement import WINDOW_S, Waves, apart, streamed
+from export.stream_agreement import WINDOW_S, Waves, apart, streamed, unit
 from training.checkpoint import load_card, model_from_checkpoint
 
 __all__ = ["Comparison", "Report", "agreement_line", "compare_bundle", "table_lines", "write_comparison"]
@@ -238,10 +238,10 @@ def _window_waves(found: Comparison, hop: Hop) -> dict[str, tuple[Floats, Floats
 
 
 def _stream_waves(found: Comparison, hop: Hop) -> dict[str, tuple[Floats, Floats]]:
-    """Likewise of every stream, over the seconds of the hop."""
+    """Likewise of every stream, over the seconds of the hop, of unit deviation: windows are overlap-added so."""
     fps = found.judge.fps
     end, length = round(hop.t_s * fps), round(WINDOW_S[hop.task] * fps)
     t_s = (np.arange(end - length, end) / fps).astype(np.float32)
     waves: dict[str, Waves] = {found.report.reference: found.judge.whole(hop.recording)}
     waves |= {name: some[hop.recording] for name, some in found.streams.items()}
-    return {name: (t_s, wave[hop.task][end - length : end]) for name, wave in waves.items()}
+    return {name: (t_s, unit(wave[hop.task][end - length : end])) for name, wave in waves.items()}

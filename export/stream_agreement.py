@@ -20,7 +20,7 @@ from export.agreement import Hop, Judge, band_of, hop_of
 from export.clip_set import Recording
 from export.compare import infer_from_onnx
 
-__all__ = ["WINDOW_S", "Waves", "agreement_of", "apart", "stream_hops", "streamed", "windowed"]
+__all__ = ["WINDOW_S", "Waves", "agreement_of", "apart", "stream_hops", "streamed", "unit", "windowed"]
 
 FROM_S = 16.0
 NEAR = 2.0
@@ -60,7 +60,7 @@ def stream_hops(number: int, stream: Waves, reference: Waves, fps: float) -> Ite
     for task, wave in stream.items():
         length, end = round(WINDOW_S[task] * fps), min(len(wave), len(reference[task]))
         for at in range(round(FROM_S * fps), end, round(fps)):
-            parts = (_unit(one[at - length : at]) for one in (wave, reference[task]))
+            parts = (unit(one[at - length : at]) for one in (wave, reference[task]))
             own, other = ((part, _read(part, task, fps)) for part in parts)
             yield hop_of(number, at / fps, task, own, other)
 
@@ -80,7 +80,7 @@ def _summed(task: Task, found: list[Hop]) -> StreamAgreement:
     return StreamAgreement(task, *(round(figure, 4) for figure in figures))
 
 
-def _unit(wave: Floats) -> Floats:
+def unit(wave: Floats) -> Floats:
     """About 0, of unit deviation, as overlap-added windows are."""
     unit: Floats = (wave - wave.mean()) / np.float32(max(float(wave.std()), 1e-12))
     return unit
