@@ -8,22 +8,22 @@ gives the same vitals at any speed. Looks (1 Hz) and model runs (every hop) are 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edge.bed import Bed
 from edge.bundle import Bundle
 from edge.clips.crop import Box, model_cells, square_enlarged
 from edge.clips.frame_rate import RateLimits
-from edge.clips.grid import RGB_LIMITS, GridClock, PairGrid, Resampler
 from edge.clips.pairing import Pairer
 from edge.clips.thermal_view import ThermalView
 from edge.errors import FaultError
-from edge.faces.motion import MotionMeter
 from edge.faces.track import FaceTrack, Tracker
+from edge.follower import Follower
 from edge.frames import Frame, FrameKind, FramePair
 from edge.intake import SILENT_S, Intake, Schedule
 from edge.person import Person, Subject
@@ -31,8 +31,9 @@ from edge.rig import IDENTITY, Rig
 from edge.runtimes import Runtime
 from edge.signals.state import Situation, first_named
 from edge.vitals import Mode, Signals, Vitals, codes_that_hold
+from edge.zones import Seats, Zone
 
-__all__ = ["Counts", "Options", "Output", "Pipeline", "WaveBlock"]
+__all__ = ["Counts", "Options", "Output", "Pipeline", "Presence", "WaveBlock"]
 
 _S = 1_000_000_000
 _THERMAL_SILENT_S = 2.5
@@ -45,6 +46,8 @@ _MIN_FACE_PX = 80.0
 """Below, a cell of the 9x9 grid averages fewer than 180 pixels."""
 _MAX_FAULTS = 3
 """Failed model runs in a row before the fault is passed on."""
+_CROWDED_S = 2.0
+"""So long after two faces were followed, another one may still step into a box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Options:
     """How the pipeline runs. ``thermal``: a thermal camera is there. ``hop_s``: time between two runs of the model.
 
     ``rig``: how the thermal picture and clock lie to those of RGB; the identity rig when none was measured.
+    ``zones`` are watched, or without any the whole picture as ``zone``. ``people``: how many the tracker follows at
+    most. Who comes and leaves is told when there are zones or several people.
     """
 
     zone: str
@@ -60,6 +65,13 @@ class Options:
     pair_gate_ms: float = 80.0
     mode: Mode = "exact"
     rig: Rig = IDENTITY
+    zones: tuple[Zone, ...] = ()
+    people: int = 1
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more to tell apart than one face in one place."""
+        return bool(self.zones) or self.people > 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +83,17 @@ class WaveBlock:
     person: int
 
 
-Output = Vitals | WaveBlock
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A person came into a zone, or left it."""
+
+    zone: str
+    person: int
+    pts_ns: int
+    here: bool
+
+
+Output = Vitals | WaveBlock | Presence
 
 
 @dataclass(slots=True)
@@ -97,7 +119,8 @@ class Counts:
 class Pipeline:
     """Frames of one RGB and at most one thermal camera in, outputs in order of stream time out. Not thread-safe.
 
-    ``person`` makes the subject that is told what the cameras see, from the arguments of :class:`Person`.
+    ``person`` makes the subjects that are told what the cameras see, from the arguments of :class:`Person`. ``warm``
+    follows the one face in thermal frames: then the thermal region is its place, instead of that of the RGB face.
     """
 
     def __init__(
@@ -107,26 +130,29 @@ class Pipeline:
         tracker: Tracker,
         options: Options,
         person: Callable[..., Subject] = Person,
+        warm: Tracker | None = None,
     ) -> None:
         self._bundle, self._runtime, self._options = bundle, runtime, options
         self._has_channel = options.thermal or "thermal" in bundle.channels
         self._pairer = Pairer(round(options.pair_gate_ms * 1e6), options.thermal, offset=options.rig.time)
         self._view = ThermalView(options.rig)
-        self._tracker = tracker
-        self._person = person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=options.hop_s)
+        self._tracker, self._warm = tracker, warm
+        self._warm_face: tuple[int, FaceTrack | None] = (-1, None)
+        zones = options.zones or (Zone(options.zone),)
+        self._seats = Seats(zones)
+
+        def seat() -> Follower:
+            subject = person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=options.hop_s)
+            return Follower(bundle, subject, has_channel=self._has_channel)
+
+        self._beds = [Bed(zone.name, seat) for zone in zones]
         kinds: tuple[FrameKind, ...] = ("rgb", "thermal") if options.thermal else ("rgb",)
         self._intakes: dict[FrameKind, Intake] = {kind: Intake() for kind in kinds}
         self._limits = RateLimits()
         self._looks, self._hops = Schedule(1.0), Schedule(options.hop_s)
-        self._track: FaceTrack | None = None
-        self._number = 0  # of the person in sight, or seen last
-        self._grid: PairGrid | None = None
-        self._motion = MotionMeter()
-        self._moves: deque[tuple[int, npt.NDArray[np.float32]]] = deque()
-        self._thermal_cells: tuple[int, npt.NDArray[np.float32]] | None = None
         self._last_look_ns: int | None = None
         self._shutter_ns: int | None = None
-        self._moved_ns: int | None = None  # when the face jumped to another place
+        self._crowded_ns: int | None = None
         self._faults = 0
         self._windows = 0
 
@@ -189,58 +215,53 @@ class Pipeline:
             self._hops.start(t_ns)
             yield from self._due(t_ns - 1)  # a look at time t has seen the frame of time t
             self._intakes["rgb"].reach(t_ns)
-            self._see(pair)
+            yield from self._see(pair)
 
-    def _see(self, pair: FramePair) -> None:
-        track = self._tracker.step(pair.rgb)
-        if track is None:
-            self._track = self._grid = None
-            return
-        if track.moved or self._grid is None:
-            self._moved_ns = None if self._track is None else pair.rgb.pts_ns
-            self._begin(pair.rgb.pts_ns)
-        self._track, self._number = track, track.person
-        region = square_enlarged(track.box, pair.rgb.image.shape)
-        cells = model_cells(pair.rgb, region, self._bundle.size)
-        motion = self._motion.step(np.asarray(pair.rgb.image, np.uint8), track.box)
-        self._to_grid(pair, cells, self._thermal(pair, region), np.array([motion.x, motion.y], dtype=np.float32))
+    def _see(self, pair: FramePair) -> Iterator[Output]:
+        t_ns, tracks = pair.rgb.pts_ns, self._tracker.step(pair.rgb)
+        if tracks and pair.thermal_absent == "shutter":
+            self._shutter_ns = t_ns
+        if len(tracks) > 1:
+            self._crowded_ns = t_ns
+        crowded = self._crowded_ns is not None and t_ns - self._crowded_ns < _CROWDED_S * _S
+        if self._look_for_warmth(pair):  # the thermal region is another one
+            tracks = tuple(replace(track, moved=True) for track in tracks)
+        seated = self._seats.assign(tracks, pair.rgb.image.shape)
+        for bed in self._beds:
+            yield from self._goodbye(bed, seated[bed.zone], t_ns)
+        for bed in self._beds:
+            for seat, track in bed.sit(seated[bed.zone]):
+                if seat.track is None and self._options.several:
+                    yield Presence(bed.zone, track.person, t_ns, here=True)
+                seat.see(pair, track, self._thermal, crowded=crowded)
 
-    def _begin(self, t_ns: int) -> None:
-        """A face at a new place: nothing of the old place belongs to it."""
-        clock = GridClock(t_ns, self._bundle.fps)
-        self._grid = PairGrid(clock, self._has_channel)
-        self._move_grid = Resampler(clock, RGB_LIMITS)
-        self._moves.clear()
-        self._motion.reset()
-        self._person.forget()
-        self._thermal_cells = None
+    def _goodbye(self, bed: Bed, here: list[FaceTrack], t_ns: int) -> Iterator[Output]:
+        """Whoever left a zone takes the value along at once."""
+        for seat in bed.leave(here):
+            if self._options.several:
+                yield from self._look_at(bed, seat, t_ns)
+                yield Presence(bed.zone, seat.number, t_ns, here=False)
+        bed.tidy()
 
-    def _thermal(self, pair: FramePair, region: Box) -> tuple[int, npt.NDArray[np.float32]] | None:
-        """Cells of the pair's thermal frame, made once for each thermal frame."""
-        if pair.thermal_absent == "shutter":
-            self._shutter_ns = pair.rgb.pts_ns
+    def _look_for_warmth(self, pair: FramePair) -> bool:
+        """Follow the warm face of a new thermal frame; True where its place is another one than before."""
+        thermal = pair.thermal
+        if self._warm is None or thermal is None or thermal.pts_ns == self._warm_face[0]:
+            return False
+        track = next(iter(self._warm.step(thermal)), None)
+        self._warm_face = thermal.pts_ns, track
+        return track is not None and track.moved
+
+    def _thermal(self, pair: FramePair, region: Box) -> npt.NDArray[np.float32] | None:
+        """Cells of the pair's thermal frame where the face with this RGB region is; None where it is not seen."""
         if pair.thermal is None:
             return None
-        stamp = pair.thermal.pts_ns
-        if self._thermal_cells is None or self._thermal_cells[0] != stamp:
-            cells = self._view.cells(pair.thermal, pair.rgb.image.shape, region, self._bundle.size)
-            self._thermal_cells = None if cells is None else (stamp, cells)
-        return self._thermal_cells
-
-    def _to_grid(
-        self,
-        pair: FramePair,
-        cells: npt.NDArray[np.float32],
-        thermal: tuple[int, npt.NDArray[np.float32]] | None,
-        move: npt.NDArray[np.float32],
-    ) -> None:
-        assert self._grid is not None
-        t_ns = pair.rgb.pts_ns
-        self._moves.extend((sample.k, sample.cells) for sample in self._move_grid.push(t_ns, move))
-        for frame in self._grid.push(t_ns, cells, thermal):
-            while self._moves[0][0] < frame.k:
-                self._moves.popleft()
-            self._person.take(frame, self._moves.popleft()[1])
+        if self._warm is None:
+            return self._view.cells(pair.thermal, pair.rgb.image.shape, region, self._bundle.size)
+        if self._warm_face[1] is None:
+            return None
+        box = square_enlarged(self._warm_face[1].box, pair.thermal.image.shape)
+        return model_cells(pair.thermal, box, self._bundle.size)
 
     # ------------------------------------------------------------------------------------------------ time to outputs
 
@@ -263,53 +284,69 @@ class Pipeline:
                 return
 
     def _infer(self) -> None:
-        clip = self._person.clip()
-        if clip is None:
+        """One run of the model over the windows of all persons for whom one is due; a fault hits all."""
+        asked = [(seat.subject, seat.subject.clip()) for bed in self._beds for seat in bed.seats]
+        due = [(subject, clip.data) for subject, clip in asked if clip is not None]
+        if not due:
             self._faults = 0
             return
+        frames = [data for _, data in due]
         try:
-            outputs = self._runtime.infer(clip.data[None])
+            outputs = self._runtime.infer(np.stack(frames) if len(frames) > 1 else frames[0][None])
             self._faults = 0
         except FaultError:
             self._faults += 1
             if self._faults >= _MAX_FAULTS:
                 raise
             return
-        self._windows += 1
-        self._person.accept({task: outputs[task][0] for task in self._bundle.tasks})
+        self._windows += len(due)
+        for i, (subject, _) in enumerate(due):
+            subject.accept({task: outputs[task][i] for task in self._bundle.tasks})
 
     def _look(self, t_ns: int) -> Iterator[Output]:
         self._last_look_ns = t_ns
-        hr, rr = self._situations(t_ns)
-        look = self._person.look(t_ns, hr, rr)
-        rates = {kind: intake.rate_at(t_ns) for kind, intake in self._intakes.items()}
-        skew_ns = self._pairer.stats.skew_median_ns
+        for bed in self._beds:
+            for seat in bed.seats:
+                yield from self._look_at(bed, seat, t_ns)
+
+    def _look_at(self, bed: Bed, seat: Follower, t_ns: int) -> Iterator[Output]:
+        hr, rr = self._situations(seat, t_ns)
+        look = seat.subject.look(t_ns, hr, rr)
         yield Vitals(
             hr=look.hr,
             rr=look.rr,
             pts_ns=t_ns,
-            zone=self._options.zone,
-            person=self._number,
+            zone=bed.zone,
+            person=seat.number,
             mode=self._options.mode,
             bundle_id=self._bundle.id,
-            fps={kind: rate.fps if rate else 0.0 for kind, rate in rates.items()},
-            dropped={kind: intake.dropped for kind, intake in self._intakes.items()},
-            skew_ms=None if skew_ns is None else skew_ns / 1e6,
-            face_px=self._track.side_px if self._track else 0.0,
+            face_px=seat.track.side_px if seat.track else 0.0,
+            lead=seat is bed.seats[0],
+            **self._cameras_at(t_ns),
         )
         if look.waves is not None and look.hr.state in ("ok", "low_quality"):
-            yield WaveBlock(look.waves, self._options.zone, self._number)
+            yield WaveBlock(look.waves, bed.zone, seat.number)
 
-    def _situations(self, t_ns: int) -> tuple[Situation, Situation]:
+    def _cameras_at(self, t_ns: int) -> dict[str, Any]:
+        """What :class:`Vitals` tells of the cameras."""
+        rates = {kind: intake.rate_at(t_ns) for kind, intake in self._intakes.items()}
+        skew_ns = self._pairer.stats.skew_median_ns
+        return {
+            "fps": {kind: rate.fps if rate else 0.0 for kind, rate in rates.items()},
+            "dropped": {kind: intake.dropped for kind, intake in self._intakes.items()},
+            "skew_ms": None if skew_ns is None else skew_ns / 1e6,
+        }
+
+    def _situations(self, seat: Follower, t_ns: int) -> tuple[Situation, Situation]:
         """What forbids HR, and what forbids RR, whatever the signals say."""
         if self._faults:
             both = Situation("fault", ("runtime",))
         elif self._intakes["rgb"].silent_s(t_ns) > SILENT_S:
             both = Situation("camera_lost", ("camera_ended",))
-        elif self._track is None:
+        elif seat.track is None:
             both = Situation("no_face", ("no_face",))
         else:
-            both = self._poor_input(self._track, t_ns)
+            both = self._poor_input(seat, seat.track, t_ns)
         return both, self._poor_thermal(t_ns, both)
 
     def _poor_thermal(self, t_ns: int, both: Situation) -> Situation:
@@ -324,13 +361,13 @@ class Pipeline:
         why = {"thermal_gap": silent_s > SILENT_S and not shut, "ffc": shut}
         return first_named(both, Situation(None, codes_that_hold(why)))
 
-    def _poor_input(self, track: FaceTrack, t_ns: int) -> Situation:
+    def _poor_input(self, seat: Follower, track: FaceTrack, t_ns: int) -> Situation:
         rate = self._intakes["rgb"].rate_at(t_ns)
         broken = self._limits.broken_by(rate) if rate else ()
         window_ns = self._bundle.frames * _S / self._bundle.fps
         found = {
             "face_small": track.side_px < _MIN_FACE_PX,
-            "face_moved": self._moved_ns is not None and t_ns - self._moved_ns < window_ns,
+            "face_moved": seat.moved_within(window_ns, t_ns),
         }
         seen = Situation(None, codes_that_hold(found))
         return first_named(Situation("lost", broken), seen) if broken else seen

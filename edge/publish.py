@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.frames import FrameKind
-from edge.pipeline import Counts, Output, WaveBlock
+from edge.pipeline import Counts, Output, Presence, WaveBlock
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import Event, Record, Severity, WaveName
 from edge.vitals import REASONS, Estimate, State, Vitals
@@ -35,7 +35,7 @@ class Publisher:
         self._counts = counts
         self._sink_dropped = sink_dropped
         self._load = load
-        self._states: dict[tuple[str, str], State] = {}
+        self._states: dict[tuple[str, int | None, str], State] = {}  # by zone, person (None: the zone's own) and rate
         self._health_ns: int | None = None
 
     def records(self, output: Output) -> Iterator[tuple[Record, int]]:
@@ -43,9 +43,22 @@ class Publisher:
         if isinstance(output, WaveBlock):
             yield from self._waves(output)
             return
+        if isinstance(output, Presence):
+            yield self._presence(output), output.pts_ns
+            return
         yield self._factory.numerics(output), output.pts_ns
         yield from self._state_changes(output)
         yield from self._health(output.pts_ns)
+
+    def _presence(self, news: Presence) -> Event:
+        if not news.here:
+            for rate in ("hr", "rr"):
+                self._states.pop((news.zone, news.person, rate), None)
+        return self._factory.event(
+            "person_came" if news.here else "person_left", "info",
+            f"person {news.person} {'came into' if news.here else 'left'} {news.zone}",
+            zone=news.zone, person=news.person, pts_ns=news.pts_ns,
+        )  # fmt: skip
 
     def _waves(self, block: WaveBlock) -> Iterator[tuple[Record, int]]:
         signals = block.signals
@@ -61,7 +74,7 @@ class Publisher:
 
     def _state_changes(self, vitals: Vitals) -> Iterator[tuple[Event, int]]:
         for rate, estimate in (("hr", vitals.hr), ("rr", vitals.rr)):
-            key = (vitals.zone, rate)
+            key = (vitals.zone, None if vitals.lead else vitals.person, rate)
             before, self._states[key] = self._states.get(key), estimate.state
             if before not in (None, estimate.state):
                 event = self._factory.event(

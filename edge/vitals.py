@@ -176,7 +176,8 @@ class Vitals:
 
     ``pts_ns`` is stream time; ``fps`` and ``dropped`` are per camera (``rgb``, ``thermal``), ``dropped`` cumulative;
     ``skew_ms`` is the median |thermal - RGB| stamp difference of the pairs of the last second, None without pairs;
-    ``face_px`` the side of the face box in camera pixels, 0 without a face.
+    ``face_px`` the side of the face box in camera pixels, 0 without a face; ``lead`` whether this is the zone's person,
+    who is there longest, or the empty zone itself.
     """
 
     hr: Estimate
@@ -190,6 +191,7 @@ class Vitals:
     dropped: dict[str, int]
     skew_ms: float | None = None
     face_px: float = 0.0
+    lead: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from edge.clips.crop import Box
@@ -30,10 +29,16 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces in one image. Keeps nothing between calls, so that its answer depends on the image alone."""
+    """Finds faces in one image. Keeps nothing between calls, so that its answer depends on the image alone.
 
-    def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
-        """All faces in RGB uint8 ``[H, W, 3]``, most certain first; empty when there is none."""
+    It may be called from another thread than the frames', never from two at a time.
+    """
+
+    def detect(self, image: npt.NDArray[Any], /) -> list[Detection]:
+        """All faces, most certain first; empty when there is none. Boxes are in the image's pixels.
+
+        ``image`` is RGB uint8 ``[H, W, 3]``; for a detector of warm faces float32 ``[H, W]`` in degC.
+        """
 
 
 def detector_by_name(name: str) -> Detector:

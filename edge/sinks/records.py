@@ -42,10 +42,14 @@ NOTICE = "research use, not a medical device"
 
 Severity = Literal["info", "notice", "warning"]
 WaveName = Literal["pleth", "resp"]
-EventCode = Literal["hr_state", "rr_state", "input_ended", "input_broken", "runtime_fault"]
+EventCode = Literal[
+    "hr_state", "rr_state", "person_came", "person_left", "input_ended", "input_broken", "runtime_fault"
+]
 EVENTS: dict[EventCode, str] = {
     "hr_state": "the state of HR changed",
     "rr_state": "the state of RR changed",
+    "person_came": "a face came into a zone (told with several zones or people)",
+    "person_left": "a face left a zone, or was lost",
     "input_ended": "a camera came to its regular end",
     "input_broken": "a camera broke or its file ended early",
     "runtime_fault": "inference failed",
@@ -60,7 +64,7 @@ def _published(codes: Mapping[str, str]) -> dict[str, Any]:
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _StreamNs = Annotated[int, msgspec.Meta(description="stream time in ns: the clock of the frames' stamps")]
 _Zone = Annotated[str, msgspec.Meta(min_length=1, description="a configured bed")]
-_Person = Annotated[int, msgspec.Meta(ge=0, description="track id within the zone")]
+_Person = Annotated[int, msgspec.Meta(ge=0, description="track id")]
 _Reason = Annotated[
     str,
     msgspec.Meta(extra_json_schema=_published({code: f"{r.sentence}; {r.fix}" for code, r in REASONS.items()})),

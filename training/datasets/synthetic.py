@@ -225,7 +225,8 @@ def _tracked_regions(scene: Scene, times_s: Times, shape: tuple[int, int, int], 
     tracks = []
     for seq, t_s in enumerate(times_s.tolist()):
         detector.t_s = t_s
-        tracks.append(tracker.step(Frame(blank, round(t_s * NS_PER_S), "media", seq, "rgb")))
+        found = tracker.step(Frame(blank, round(t_s * NS_PER_S), "media", seq, "rgb"))
+        tracks.append(found[0] if found else None)
     first = next(track for track in tracks if track)
     rows, columns = shape[:2]
     boxes = [(track or first).box for track in tracks]

@@ -285,10 +285,10 @@ class _GivenBoxes:
     def __init__(self, boxes: Sequence[Box]) -> None:
         self._boxes = boxes
 
-    def step(self, frame: Frame) -> FaceTrack:
+    def step(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The face at this frame."""
         box = self._boxes[min(frame.seq, len(self._boxes) - 1)]
-        return FaceTrack(0, box, moved=frame.seq == 0, seen_ns=frame.pts_ns, score=1.0)
+        return (FaceTrack(0, box, moved=frame.seq == 0, seen_ns=frame.pts_ns, score=1.0),)
 
 
 _BLOCKS = Box(CELLS * BLOCK_PX / 6.0, CELLS * BLOCK_PX / 6.0, CELLS * BLOCK_PX / 1.5, CELLS * BLOCK_PX / 1.5)

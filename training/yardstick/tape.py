@@ -42,7 +42,8 @@ Event = tuple[str, int, Situation | None, Situation | None]
 """``("take", frame index)``, ``("infer", 0)``, ``("forget", 0)`` or ``("look", tick in ns, HR and RR situation)``."""
 
 _FRONT = (
-    "cameras", "faces", "clips", "frames.py", "intake.py", "pipeline.py", "signals/state.py", "uri.py", "vitals.py",
+    "bed.py", "cameras", "faces", "clips", "follower.py", "frames.py", "intake.py", "pipeline.py", "signals/state.py",
+    "uri.py", "vitals.py", "zones.py",
 )  # fmt: skip
 _LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "av")
 """The parts of ``edge``, and the packages, that decide what a tape holds; and this file, that it can be read."""

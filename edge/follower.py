@@ -1,0 +1,99 @@
+"""One face that is followed: from frames and its box to the buffers of its person."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.clips.crop import Box, model_cells, square_enlarged
+from edge.clips.grid import RGB_LIMITS, GridClock, PairGrid, Resampler
+from edge.faces.motion import MotionMeter
+from edge.faces.track import FaceTrack
+from edge.frames import FramePair
+from edge.person import Subject
+
+__all__ = ["Follower", "Heat"]
+
+Cells: TypeAlias = "npt.NDArray[np.float32]"
+Heat: TypeAlias = Callable[[FramePair, Box], "Cells | None"]
+"""Cells ``[1, S, S]`` of a pair's thermal frame for a region of its RGB frame; None where it shows none."""
+
+
+class Follower:
+    """A seat before the cameras. ``track`` is the face on it now, ``number`` that person, or who was there last.
+
+    ``has_channel``: model frames have a thermal channel.
+    """
+
+    def __init__(self, bundle: Bundle, subject: Subject, *, has_channel: bool) -> None:
+        self.subject = subject
+        self.track: FaceTrack | None = None
+        self.number = 0
+        self._bundle, self._has_channel = bundle, has_channel
+        self._grid: PairGrid | None = None
+        self._motion = MotionMeter()
+        self._moves: deque[tuple[int, Cells]] = deque()
+        self._heat: tuple[int, Cells | None] | None = None
+        self._moved_ns: int | None = None  # when the face jumped to another place
+
+    def lose(self) -> None:
+        """The face is not there any more."""
+        self.track = self._grid = None
+
+    def see(self, pair: FramePair, track: FaceTrack, heat: Heat, *, crowded: bool = False) -> None:
+        """The face in the next pair. ``heat`` is asked once for each thermal frame.
+
+        ``crowded``: others are about. Then a picture that does not match what was there before may be another face that
+        stepped in, and the buffers begin anew.
+        """
+        t_ns = pair.rgb.pts_ns
+        if track.moved or self._grid is None:
+            self._moved_ns = None if self.track is None else t_ns
+            self._begin(t_ns)
+        self.track, self.number = track, track.person
+        region = square_enlarged(track.box, pair.rgb.image.shape)
+        cells = model_cells(pair.rgb, region, self._bundle.size)
+        motion = self._motion.step(np.asarray(pair.rgb.image, np.uint8), track.box)
+        if crowded and not motion.trusted:
+            self._moved_ns = t_ns
+            self._begin(t_ns)
+        move = np.array([motion.x, motion.y], dtype=np.float32)
+        self._to_grid(pair, cells, self._thermal(pair, region, heat), move)
+
+    def moved_within(self, window_ns: float, t_ns: int) -> bool:
+        """Whether the face jumped to another place in the ``window_ns`` before ``t_ns``."""
+        return self._moved_ns is not None and t_ns - self._moved_ns < window_ns
+
+    def _begin(self, t_ns: int) -> None:
+        """A face at a new place: nothing of the old place belongs to it."""
+        clock = GridClock(t_ns, self._bundle.fps)
+        self._grid = PairGrid(clock, self._has_channel)
+        self._move_grid = Resampler(clock, RGB_LIMITS)
+        self._moves.clear()
+        self._motion.reset()
+        self._heat = None
+        self.subject.forget()
+
+    def _thermal(self, pair: FramePair, region: Box, heat: Heat) -> tuple[int, Cells] | None:
+        """Stamp and cells of the pair's thermal frame."""
+        if pair.thermal is None:
+            return None
+        stamp = pair.thermal.pts_ns
+        if self._heat is None or self._heat[0] != stamp:
+            self._heat = stamp, heat(pair, region)
+        cells = self._heat[1]
+        return None if cells is None else (stamp, cells)
+
+    def _to_grid(self, pair: FramePair, cells: Cells, thermal: tuple[int, Cells] | None, move: Cells) -> None:
+        assert self._grid is not None
+        t_ns = pair.rgb.pts_ns
+        self._moves.extend((sample.k, sample.cells) for sample in self._move_grid.push(t_ns, move))
+        for frame in self._grid.push(t_ns, cells, thermal):
+            while self._moves[0][0] < frame.k:
+                self._moves.popleft()
+            self.subject.take(frame, self._moves.popleft()[1])
