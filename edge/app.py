@@ -24,10 +24,13 @@ from edge.config import Kit
 from edge.engine_build import BuildStoppedError
 from edge.errors import InputError, MmrphysError, UsageError
 from edge.faces import detector_by_name
-from edge.faces.track import FaceTracker
+from edge.faces.crowd import CrowdTracker
+from edge.faces.looks import Lag
+from edge.faces.track import FaceTracker, Tracker, TrackerConfig
+from edge.faces.warm import WarmDetector
 from edge.frames import Frame, FrameKind
 from edge.load import DeviceLoad
-from edge.loop import Ended, SinkWorker, frames
+from edge.loop import Aside, Ended, SinkWorker, frames
 from edge.pipeline import Options, Output, Pipeline
 from edge.publish import Publisher, Summary
 from edge.rig import IDENTITY, Rig, load_rig
@@ -36,11 +39,17 @@ from edge.sinks import Sink, SinkContext, sink_from_uri
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import EventCode, Record, Severity
 from edge.vitals import Truth, Vitals
+from edge.zones import InZones
 
 __all__ = ["cameras_from_kit", "run_kit", "runtime_from_kit"]
 
 _log = logging.getLogger(__name__)
 _S = 1_000_000_000
+_LIVE_LAG_FRAMES = 4
+"""Behind a live camera a detection applies so many frames after its own, and takes no time from the frames. A recording
+waits, and takes it at once."""
+_WARM_LOOK_S = 0.5
+"""Between looks for the warm face: they cost little, and thermal frames are few."""
 _LINK_S = 3.0
 """How long ``--check`` gives a link to come up."""
 
@@ -77,7 +86,8 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
         What cannot start, with the exit code of its kind. What breaks later ends the run in order and is raised then.
     """
     cameras = cameras_from_kit(kit)
-    context = SinkContext(kit.device_id, kit.allow_plaintext, _truth(cameras))
+    zones = tuple(zone.name for zone in kit.watched)
+    context = SinkContext(kit.device_id, kit.allow_plaintext, _truth(cameras), zones)
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
     bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
     _check_measurable(bundle, cameras)
@@ -91,12 +101,14 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
         if as_json:
             print(json.dumps(Summary().as_dict()), flush=True)  # noqa: T201 - the answer that --json asks for
         return 0
-    with closing(engine) as runtime, ExitStack() as opened:
+    with closing(engine) as runtime, closing(Aside("detect")) as aside, ExitStack() as opened:
         for camera in cameras:
             camera.open()
             opened.callback(camera.close)
         rig.check_cameras(_ids(cameras))
-        run = _Run(kit, cameras, sinks, bundle, runtime, rig, stop)
+        live = any(camera.live for camera in cameras)
+        tracker = _tracker(kit, Lag(_LIVE_LAG_FRAMES, aside.start) if live else Lag())
+        run = _Run(kit, cameras, sinks, bundle, runtime, rig, tracker, stop)
         return run.check(as_json=as_json) if check else run.to_the_end(opened, as_json=as_json)
 
 
@@ -150,6 +162,16 @@ def runtime_from_kit(kit: Kit, bundle: Bundle, stop: threading.Event | None = No
     return runtime
 
 
+def _tracker(kit: Kit, lag: Lag) -> Tracker:
+    """Who follows the faces in RGB."""
+    detector = detector_by_name(kit.detector)
+    if kit.zones:
+        detector = InZones(detector, kit.zones)
+    if kit.zones or kit.most_people > 1:
+        return CrowdTracker(detector, kit.most_people, lag=lag)
+    return FaceTracker(detector, lag=lag)
+
+
 class _Run:
     """One run: its parts, and the first thing that went wrong."""
 
@@ -161,13 +183,18 @@ class _Run:
         bundle: Bundle,
         runtime: Runtime,
         rig: Rig,
+        tracker: Tracker,
         stop: threading.Event,
     ) -> None:
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
         self._rig = rig
         self._live = any(camera.live for camera in cameras)
-        options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode, rig)
-        self._pipeline = Pipeline(bundle, runtime, FaceTracker(detector_by_name("haar")), options)
+        options = Options(
+            kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode, rig, kit.zones, kit.most_people
+        )
+        own = kit.thermal_roi == "own"
+        warm = FaceTracker(WarmDetector(), TrackerConfig(look_every_s=_WARM_LOOK_S)) if own else None
+        self._pipeline = Pipeline(bundle, runtime, tracker, options, warm=warm)
         self._workers = [SinkWorker(sink, wait=not self._live, stop=stop) for sink in sinks]
         self._factory = RecordFactory(kit.device_id)
         self._publisher = Publisher(
@@ -298,7 +325,8 @@ class _Run:
         self._event(code, "warning", str(error))
 
     def _event(self, code: EventCode, severity: Severity, text: str) -> None:
-        event = self._factory.event(code, severity, text, zone=self._kit.zone, pts_ns=self._newest_ns)
+        zone = self._kit.watched[0].name if len(self._kit.watched) == 1 else None  # None: about the device
+        event = self._factory.event(code, severity, text, zone=zone, pts_ns=self._newest_ns)
         self._send(event, self._newest_ns)
 
     def _publish(self, outputs: Iterable[Output]) -> None:
@@ -322,7 +350,7 @@ class _Run:
             graph_why=graph.why,
             runtime=self._runtime.name,
             mode=self._kit.mode,
-            zones=[self._kit.zone],
+            zones=[zone.name for zone in self._kit.watched],
             cameras={camera.kind: camera.name for camera in self._cameras},
             rig=self._rig.hash or None,
         )

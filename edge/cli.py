@@ -24,7 +24,19 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from edge.config import Kit, Precision, RuntimeName, Speed, check, kit_from_toml, merge, option_from_key, toml_from_kit
+from edge.config import (
+    Kit,
+    Precision,
+    RuntimeName,
+    Speed,
+    ThermalRoi,
+    check,
+    kit_from_toml,
+    merge,
+    option_from_key,
+    toml_from_kit,
+    with_zones,
+)
 from edge.errors import MissingExtraError, MmrphysError, UsageError
 from edge.interrupt import stop_on_signal
 from edge.uri import nearest
@@ -210,7 +222,20 @@ def run(
     precision: Annotated[Precision | None, _option("precision", None, "Number format of the graph.")] = None,
     seconds: Annotated[float | None, _option("seconds", "N", "Stop after this much stream time.")] = None,
     device_id: Annotated[str | None, _option("device_id", "ID", "Name of this device in records.")] = None,
-    zone: Annotated[str | None, _option("zone", "NAME", "Name of the bed or place watched.")] = None,
+    zone: Annotated[
+        list[str] | None,
+        _option(
+            "zone",
+            "NAME[=BOX]",
+            "Bed watched: NAME, or several of NAME=LEFT,TOP,RIGHT,BOTTOM in shares of the picture.",
+        ),
+    ] = None,
+    people: Annotated[int | None, _option("people", "N", "Faces followed at most. Default: one, or one a zone")] = None,
+    detector: Annotated[str | None, _option("detector", "NAME", "Face detector: haar, or yunet:MODEL.onnx.")] = None,
+    thermal_roi: Annotated[
+        ThermalRoi | None,
+        _option("thermal_roi", None, "Face in thermal: where it is in RGB, or the warm face found there."),
+    ] = None,
     check_only: Annotated[bool, typer.Option("--check", help="Try cameras, bundle and sinks, then stop.")] = False,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the kit.toml of this run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON summary on stdout at the end.")] = False,
@@ -219,9 +244,9 @@ def run(
     options = {
         "rgb": rgb, "thermal": thermal, "rig": rig, "bundle": bundle, "sinks": sink, "mode": mode, "hop_s": hop,
         "speed": speed, "runtime": runtime, "precision": precision, "seconds": seconds, "device_id": device_id,
-        "zone": zone,
+        "people": people, "detector": detector, "thermal_roi": thermal_roi,
     }  # fmt: skip
-    kit = merge(kit_from_toml(config) if config else Kit(), options)
+    kit = with_zones(merge(kit_from_toml(config) if config else Kit(), options), zone or [])
     check(kit)
     if print_config:
         typer.echo(toml_from_kit(kit), nl=False)

@@ -10,7 +10,7 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,21 +20,32 @@ from msgspec import Meta
 from edge.errors import UsageError
 from edge.uri import nearest, parse_uri, without_secrets
 from edge.vitals import Mode
+from edge.zones import WHOLE, TopicName, Zone, zone_from_text
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["Kit", "Precision", "RuntimeName", "Speed", "check", "kit_from_toml", "merge", "toml_from_kit"]
+__all__ = [
+    "Kit",
+    "Precision",
+    "RuntimeName",
+    "Speed",
+    "ThermalRoi",
+    "check",
+    "kit_from_toml",
+    "merge",
+    "toml_from_kit",
+    "with_zones",
+]
 
 Speed = Literal["realtime", "max"]
 RuntimeName = Literal["auto", "onnxrt", "tensorrt"]
 Precision = Literal["auto", "fp32", "fp16", "int8", "force-fp16", "force-int8"]
 """``force-`` takes a graph that its export refused."""
 
-TopicName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="letters, digits, - and _, at most 64")]
-"""A name that can stand as one level of an MQTT topic."""
+ThermalRoi = Literal["rgb", "own"]
 
 NOT_BUILT: Mapping[str, tuple[str, ...]] = {
     "mode": ("stream",),
@@ -54,6 +65,8 @@ class Kit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ``thermal`` None means whatever ``rgb`` brings along (a synthetic scene has its own), ``"none"`` no thermal camera.
     ``hop_s`` is the time between two inferences, ``seconds`` of stream time end the run (None: the end of the input),
     ``bundle`` None is the default bundle, ``pair_gate_ms`` the largest stamp difference of an RGB-thermal pair.
+    ``zone`` is the whole picture, unless ``zones`` name parts of it. ``people`` are followed at most; None: one, or as
+    many as there are zones. ``thermal_roi`` ``own`` looks for the warm face in the thermal picture itself.
     """
 
     rgb: str | None = None
@@ -69,8 +82,22 @@ class Kit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     seconds: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
     device_id: TopicName = msgspec.field(default_factory=lambda: device_from_host_name(socket.gethostname()))
     zone: TopicName = "main"
+    zones: tuple[Zone, ...] = ()
+    people: Annotated[int, Meta(ge=1, le=16)] | None = None
+    detector: str = "haar"
+    thermal_roi: ThermalRoi = "rgb"
     allow_plaintext: bool = False
     pair_gate_ms: Annotated[float, Meta(gt=0.0, le=1000.0)] = 80.0
+
+    @property
+    def watched(self) -> tuple[Zone, ...]:
+        """The zones, or the one that is the whole picture."""
+        return self.zones or (Zone(self.zone),)
+
+    @property
+    def most_people(self) -> int:
+        """How many people are followed at most."""
+        return self.people or len(self.watched)
 
 
 def kit_from_toml(path: Path) -> Kit:
@@ -103,6 +130,20 @@ def merge(kit: Kit, options: Mapping[str, Any]) -> Kit:
     return _kit_from_table(msgspec.structs.asdict(kit) | given, option_from_key)
 
 
+def with_zones(kit: Kit, texts: Sequence[str]) -> Kit:
+    """``kit`` with the zones of ``--zone`` options, where there are any: NAME, or any number of NAME=BOX.
+
+    Raises
+    ------
+    UsageError
+        Another form, or a value that makes no zone.
+    """
+    zones = tuple(zone_from_text(text) for text in texts)
+    if len(zones) == 1 and zones[0].box == WHOLE:
+        return msgspec.structs.replace(kit, zone=zones[0].name, zones=())
+    return msgspec.structs.replace(kit, zones=zones) if zones else kit
+
+
 def check(kit: Kit) -> None:
     """Hold the rules between keys.
 
@@ -120,6 +161,7 @@ def check(kit: Kit) -> None:
             given = f"{option_from_key(key)} {value}"
             raise UsageError(f"{given} is planned and not built yet in this version; leave it out")
     _check_one_scene(kit.rgb, kit.thermal)
+    _check_zones(kit)
 
 
 def toml_from_kit(kit: Kit) -> str:
@@ -130,7 +172,7 @@ def toml_from_kit(kit: Kit) -> str:
 
 def option_from_key(key: str) -> str:
     """The command-line option that sets a key: ``hop_s`` is ``--hop``, ``sinks`` a repeated ``--sink``."""
-    return {"hop_s": "--hop", "sinks": "--sink"}.get(key, f"--{key.replace('_', '-')}")
+    return {"hop_s": "--hop", "sinks": "--sink", "zones": "--zone"}.get(key, f"--{key.replace('_', '-')}")
 
 
 def _kit_from_table(table: Mapping[str, Any], place: Callable[[str], str]) -> Kit:
@@ -172,7 +214,23 @@ def _check_one_scene(rgb: str, thermal: str | None) -> None:
         raise UsageError(f"{seen}; leave out --thermal, the RGB scene brings its own")
 
 
-def _toml_value(value: str | float | tuple[str, ...]) -> str:
+def _check_zones(kit: Kit) -> None:
+    names = [zone.name for zone in kit.zones]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"zone {twice} is given twice; records go by zone, so give each a name of its own")
+    for i, zone in enumerate(kit.zones):
+        over = next((other.name for other in kit.zones[:i] if other.covers(zone)), None)
+        if over is not None:
+            raise UsageError(f"zone {zone.name} lies within zone {over}, which comes first; nobody would be in it")
+    if kit.thermal_roi == "own" and kit.most_people > 1:
+        seen = f"--thermal-roi own with --people {kit.most_people}"
+        raise UsageError(f"{seen}: it follows one warm face; leave it out, or give --people 1 and one zone")
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Zone):
+        return f"{{ name = {_toml_value(value.name)}, box = {_toml_value(value.box)} }}"
     if isinstance(value, str):  # a JSON string is a TOML basic string, but for DEL
         return json.dumps(without_secrets(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):

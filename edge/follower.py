@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.clips.crop import Box, model_cells, square_enlarged
 from edge.clips.grid import RGB_LIMITS, GridClock, PairGrid, Resampler
+from edge.faces.likeness import Likeness
 from edge.faces.motion import MotionMeter
 from edge.faces.track import FaceTrack
 from edge.frames import FramePair
@@ -36,7 +37,7 @@ class Follower:
         self.number = 0
         self._bundle, self._has_channel = bundle, has_channel
         self._grid: PairGrid | None = None
-        self._motion = MotionMeter()
+        self._motion, self._likeness = MotionMeter(), Likeness()
         self._moves: deque[tuple[int, Cells]] = deque()
         self._heat: tuple[int, Cells | None] | None = None
         self._moved_ns: int | None = None  # when the face jumped to another place
@@ -49,7 +50,7 @@ class Follower:
         """The face in the next pair. ``heat`` is asked once for each thermal frame.
 
         ``crowded``: others are about. Then a picture that does not match what was there before may be another face that
-        stepped in, and the buffers begin anew.
+        stepped in, and the buffers begin anew: two people's signals never share a window.
         """
         t_ns = pair.rgb.pts_ns
         if track.moved or self._grid is None:
@@ -58,10 +59,13 @@ class Follower:
         self.track, self.number = track, track.person
         region = square_enlarged(track.box, pair.rgb.image.shape)
         cells = model_cells(pair.rgb, region, self._bundle.size)
-        motion = self._motion.step(np.asarray(pair.rgb.image, np.uint8), track.box)
-        if crowded and not motion.trusted:
+        image = np.asarray(pair.rgb.image, np.uint8)
+        motion = self._motion.step(image, track.box)
+        another = crowded and self._likeness.step(t_ns, cells)
+        if another or (crowded and not motion.trusted):
             self._moved_ns = t_ns
             self._begin(t_ns)
+            motion = self._motion.step(image, track.box)
         move = np.array([motion.x, motion.y], dtype=np.float32)
         self._to_grid(pair, cells, self._thermal(pair, region, heat), move)
 
@@ -76,6 +80,7 @@ class Follower:
         self._move_grid = Resampler(clock, RGB_LIMITS)
         self._moves.clear()
         self._motion.reset()
+        self._likeness.reset()
         self._heat = None
         self.subject.forget()
 

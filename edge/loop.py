@@ -1,6 +1,7 @@
 """Threads, queues and pace: all of them, here.
 
     reader thread per camera -> Inbox (bounded, merged by stamp) -> the loop -> queue -> thread per sink
+                                                                    the loop <-> one thread for face detection
 
 A live camera cannot wait: when its queue is full the oldest frame goes, and the gap in ``Frame.seq`` tells. Files and
 scenes wait, and so do the queues of their sinks: nothing is lost and the same input gives the same records at any
@@ -15,7 +16,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from edge.cameras import Camera
 from edge.clips.timeline import Timeline
@@ -24,8 +27,9 @@ from edge.frames import Frame, FrameKind
 from edge.sinks import Sink
 from edge.sinks.records import Record
 
-__all__ = ["Ended", "Inbox", "Pace", "Reader", "SinkWorker", "frames"]
+__all__ = ["Aside", "Ended", "Inbox", "Pace", "Reader", "SinkWorker", "frames"]
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _DEPTH = 8
 """Frames waiting per camera: a quarter of a second at 30 fps."""
@@ -212,6 +216,21 @@ def frames(
             reader.join(_CLOSE_CAMERA_S)
             if reader.is_alive():
                 _log.warning("%s hangs and is left behind", reader.name)
+
+
+class Aside:
+    """One thread that works while the loop goes on, one piece of work after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def start(self, work: Callable[[], T]) -> Callable[[], T]:
+        """Begin ``work``; what comes back waits for it and gives its result, or raises what it raised."""
+        return self._pool.submit(work).result
+
+    def close(self) -> None:
+        """Forget what has not begun, and wait for the rest."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 class SinkWorker:

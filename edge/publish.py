@@ -108,14 +108,22 @@ def _severity(estimate: Estimate) -> Severity:
 
 @dataclass(slots=True)
 class Summary:
-    """What a run showed, for ``--json``: per rate the looks in each state, and the mean of what was ``ok``."""
+    """What a run showed, for ``--json``: per rate the looks in each state, and the mean of what was ``ok``.
+
+    Over all, and where there are several zones over the persons of each.
+    """
 
     looks: int = 0
     states: dict[str, dict[State, int]] = field(default_factory=lambda: {"hr": {}, "rr": {}})
     sums: dict[str, float] = field(default_factory=lambda: {"hr": 0.0, "rr": 0.0})
+    zones: dict[str, Summary] = field(default_factory=dict)
 
     def add(self, vitals: Vitals) -> None:
         """Count one look."""
+        self._count(vitals)
+        self.zones.setdefault(vitals.zone, Summary())._count(vitals)  # noqa: SLF001 - its own kind
+
+    def _count(self, vitals: Vitals) -> None:
         self.looks += 1
         for rate, estimate in (("hr", vitals.hr), ("rr", vitals.rr)):
             self.states[rate][estimate.state] = self.states[rate].get(estimate.state, 0) + 1
@@ -131,4 +139,5 @@ class Summary:
             }
             for rate, states in self.states.items()
         }
-        return {"looks": self.looks, **rates}
+        several = {"zones": {name: zone.as_dict() for name, zone in self.zones.items()}} if len(self.zones) > 1 else {}
+        return {"looks": self.looks, **rates, **several}

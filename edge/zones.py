@@ -43,6 +43,11 @@ class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not (left < right and top < bottom):
             raise ValueError(f"zone {self.name} has box {list(self.box)}; want left < right and top < bottom")
 
+    def covers(self, other: Zone) -> bool:
+        """Whether the other zone lies within this one."""
+        low, high = zip(self.box[:2], other.box[:2], strict=True), zip(self.box[2:], other.box[2:], strict=True)
+        return all(mine <= its for mine, its in low) and all(mine >= its for mine, its in high)
+
     def holds(self, face: Box, shape: tuple[int, ...], margin: float = 0.0) -> bool:
         """Whether the middle of a face box (pixels of a picture ``[H, W]``) is inside, or ``margin`` sides out."""
         (x, y), reach = face.centre, margin * max(face.w, face.h)

@@ -59,6 +59,9 @@ class Camera(Protocol):
 def camera_from_uri(text: str, kind: FrameKind) -> Camera:
     """The camera a URI names, not yet opened. A bare path or ``rtsp://`` address means ``video:``.
 
+    ``rotate`` (0, 90, 180, 270 degrees clockwise) is a parameter of every camera, but of ``rtsp://`` addresses, whose
+    parameters belong to the network camera, which can turn its picture itself.
+
     Raises
     ------
     UsageError
@@ -67,5 +70,8 @@ def camera_from_uri(text: str, kind: FrameKind) -> Camera:
     if text.startswith(("/", "./", "../", "rtsp://")):
         text = f"video:{text}"
     uri = parse_uri(text, "camera", SCHEMES, RESERVED)
+    from edge.cameras.upright import UprightCamera, turn_from_uri  # noqa: PLC0415 - it needs this module
+
+    uri, turn = turn_from_uri(uri)
     camera: Camera = importlib.import_module(SCHEMES[uri.scheme]).from_uri(uri, kind)
-    return camera
+    return UprightCamera(camera, turn) if turn else camera

@@ -3,12 +3,13 @@
 RGB and thermal camera of one URI see the same scene at two rates of their own, which nothing synchronises. Every
 parameter of :class:`edge.cameras.scene.SceneParams` is a parameter of the URI, and so is every one of
 :class:`SyntheticQuery`: rates, sizes, jitter, drops, and faults that happen at a known time. Frames are a function of
-the URI alone: they never depend on when or how fast they are read.
+the URI alone: they never depend on when or how fast they are read. With ``people=2`` two subjects sit side by side, one
+in each half of the picture (``edge/cameras/synthetic_two.py``).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from edge.cameras import Camera
 from edge.cameras.codec import CodecName, codec_by_name
 from edge.cameras.scene import Scene, SceneParams, View
 from edge.cameras.scene_params import stream
+from edge.cameras.synthetic_two import TwoScenes
 from edge.errors import InputError, UsageError
 from edge.frames import Frame, FrameKind
 from edge.uri import Uri, query_as
@@ -44,6 +46,10 @@ class SyntheticQuery(SceneParams, frozen=True, kw_only=True):
     ``parallax_px`` moves what the thermal camera sees, in RGB pixels; without it both cameras see the same rectangle.
     While a picture is frozen, identical frames keep coming with true stamps; ``black`` frames are those of a covered
     lens; ``stop_at_s`` pulls a camera out.
+
+    ``people=2``: the second subject, on the right, differs in ``hr2``, ``rr2``, ``seed2`` and in when it leaves
+    (``leave2_at_s``, ``leave2_s``); at ``swap_at_s`` the two change places, within ``swap_s`` (0: from one frame to the
+    next, for ever; None: never).
     """
 
     fps: Rate = 30.0
@@ -68,6 +74,14 @@ class SyntheticQuery(SceneParams, frozen=True, kw_only=True):
     black_s: Seconds = 0.0
     stop_at_s: Seconds | None = None
     thermal_stop_at_s: Seconds | None = None
+    people: Literal[1, 2] = 1
+    hr2: Annotated[float, Meta(ge=30.0, le=240.0)] = 96.0
+    rr2: Annotated[float, Meta(ge=3.0, le=60.0)] = 20.0
+    seed2: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 2
+    leave2_at_s: Seconds = 0.0
+    leave2_s: Seconds = 0.0
+    swap_at_s: Seconds | None = None
+    swap_s: Seconds = 0.0
 
 
 class SyntheticCamera:
@@ -78,6 +92,7 @@ class SyntheticCamera:
         self.kind: FrameKind = kind
         self.live = False
         self.scene = Scene(query)
+        self._shown = self.scene if query.people == 1 else _two(query)
         self.view = _view(query, kind)
         self._stamps_s, self._kept = _schedule(query, kind)
         self._next = len(self._kept)
@@ -111,10 +126,10 @@ class SyntheticCamera:
     def truth_at(self, pts_ns: int) -> Truth | None:
         """True rates at a stamp: the mean pulse rate of the last 10 s, the mean breathing rate of the last 30 s.
 
-        None outside the scene and where nobody lives in it (a photograph, a wall).
+        None outside the scene, where nobody lives in it (a photograph, a wall), and of two people.
         """
         t_s = pts_ns * 1e-9
-        if self.query.face != "live" or not 0.0 <= t_s <= self.query.seconds + 1.0:
+        if self.query.face != "live" or self.query.people > 1 or not 0.0 <= t_s <= self.query.seconds + 1.0:
             return None
         return Truth(self.scene.mean_hr_per_min(t_s, HR_TRUTH_S), self.scene.mean_rr_per_min(t_s, RR_TRUTH_S))
 
@@ -132,7 +147,7 @@ class SyntheticCamera:
         if _during(t_s, query.black_at_s, query.black_s):
             return np.zeros((query.height, query.width, 3), np.uint8)
         seen_s = query.freeze_at_s if _during(t_s, query.freeze_at_s, query.freeze_s) else t_s
-        picture: npt.NDArray[np.uint8] = self.scene.render_rgb([seen_s], self.view)[0]
+        picture: npt.NDArray[np.uint8] = self._shown.render_rgb([seen_s], self.view)[0]
         return picture
 
     def _thermal(self, t_s: float, pts_ns: int, seq: int) -> Frame:
@@ -140,7 +155,7 @@ class SyntheticCamera:
         shut_s = self.scene.shutter_closed_since(t_s)
         frozen = _during(t_s, query.thermal_freeze_at_s, query.thermal_freeze_s)
         seen_s = query.thermal_freeze_at_s if frozen else t_s if shut_s is None else shut_s
-        degc = self.scene.render_thermal([seen_s], self.view)[0]
+        degc = self._shown.render_thermal([seen_s], self.view)[0]
         image = np.rint((degc - OFFSET_DEGC) / SCALE_DEGC).clip(0, 65535).astype(np.uint16)
         return Frame(image, pts_ns, "media", seq, "thermal", SCALE_DEGC, OFFSET_DEGC, shut_s is not None)
 
@@ -158,7 +173,15 @@ def from_uri(uri: Uri, kind: FrameKind) -> Camera:
     query = query_as(uri, SyntheticQuery)
     if query.codec == "h264" and (query.width % 2 or query.height % 2):
         raise UsageError(f"{uri.text}: codec=h264 wants even sides; seen {query.width}x{query.height}")
+    if query.people == 2 and (query.width % 2 or query.thermal_width % 2):
+        raise UsageError(f"{uri.text}: people=2 wants even widths; seen {query.width} and {query.thermal_width}")
     return SyntheticCamera(uri.text, kind, query)
+
+
+def _two(query: SyntheticQuery) -> TwoScenes:
+    other = {"hr": query.hr2, "rr": query.rr2, "seed": query.seed2}
+    leaves = {"leave_at_s": query.leave2_at_s, "leave_s": query.leave2_s}
+    return TwoScenes(query, query.swap_at_s, query.swap_s, **other, **leaves)
 
 
 def _view(query: SyntheticQuery, kind: FrameKind) -> View:

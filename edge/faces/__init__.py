@@ -1,6 +1,7 @@
 """Faces: images to boxes. Detectors stand behind :class:`Detector`, found by name; ``track`` keeps a face over time.
 
-To add a detector: write ``edge/faces/<name>.py`` with ``open_detector() -> Detector`` and add one row to the table.
+To add a detector: write ``edge/faces/<name>.py`` with ``open_detector(target: str) -> Detector``, where ``target`` is what
+follows the name and a colon (a model file), and add one row to the table.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from edge.uri import nearest
 
 __all__ = ["DETECTORS", "Detection", "Detector", "detector_by_name"]
 
-DETECTORS: dict[str, str] = {"haar": "edge.faces.haar"}
+DETECTORS: dict[str, str] = {"haar": "edge.faces.haar", "yunet": "edge.faces.yunet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,20 @@ class Detector(Protocol):
         """
 
 
-def detector_by_name(name: str) -> Detector:
-    """The detector ``name`` of ``DETECTORS``, ready for use.
+def detector_by_name(text: str) -> Detector:
+    """The detector ``NAME`` or ``NAME:TARGET`` of ``DETECTORS``, ready for use.
 
     Raises
     ------
     UsageError
-        Unknown name.
+        Unknown name, or a target where none is wanted or none where one is.
+    InputError
+        The target is not there.
     FaultError
         The detector's own files cannot be loaded.
     """
+    name, _, target = text.partition(":")
     if name not in DETECTORS:
         raise UsageError(f"there is no face detector {name!r}{nearest(name, DETECTORS)}")
-    detector: Detector = importlib.import_module(DETECTORS[name]).open_detector()
+    detector: Detector = importlib.import_module(DETECTORS[name]).open_detector(target)
     return detector

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.clips.crop import Box
-from edge.errors import FaultError
+from edge.errors import FaultError, UsageError
 from edge.faces import Detection, Detector
 
 __all__ = ["HaarDetector", "open_detector"]
@@ -72,6 +72,8 @@ def _brightened(gray: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(gray, alpha=min(255.0 / max(bright, 1.0), MAX_GAIN)), np.uint8)
 
 
-def open_detector() -> Detector:
-    """The detector with its cascade loaded; FaultError when OpenCV's data files are missing."""
+def open_detector(target: str) -> Detector:
+    """The detector with its cascade loaded; UsageError for a target, FaultError when OpenCV's data files are missing."""
+    if target:
+        raise UsageError(f"detector haar takes no model; seen {target!r}; write --detector haar")
     return HaarDetector()

@@ -29,11 +29,15 @@ RESERVED = ("web", "mcap")
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
-    """What sinks need beside their URI. ``truth`` maps stream time (ns) to truth where the source knows it."""
+    """What sinks need beside their URI.
+
+    ``truth`` maps stream time (ns) to truth where the source knows it; ``zones`` are those that records will name.
+    """
 
     device: str
     allow_plaintext: bool = False
     truth: Callable[[int], Truth | None] | None = None
+    zones: tuple[str, ...] = ()
 
 
 class Sink(Protocol):

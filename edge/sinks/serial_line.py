@@ -1,4 +1,6 @@
-"""``serial:/dev/ttyX?baud=115200&profile=line``: numerics as text, once a second; the newest wins.
+"""``serial:/dev/ttyX?baud=115200&profile=line&zone=NAME``: numerics as text, once a second; the newest wins.
+
+A line has no room for its zone, so where several are watched the port carries one of them.
 
 Opened exclusively and with DTR low where the driver allows it, so that an Arduino is not reset. A port that is absent
 or unplugged is opened again after 0.5 to 5 s; one whose reader stalls costs at most 0.5 s a record, and lines still in
@@ -38,9 +40,15 @@ _PORT_ERRORS = (serial.SerialException, OSError, termios.error)
 
 
 class SerialSink:
-    """Writes numerics to a serial port; the other kinds of record are not sent. ``clock`` is monotonic, in ns."""
+    """Writes numerics to a serial port; the other kinds of record are not sent. ``clock`` is monotonic, in ns.
 
-    def __init__(self, path: str, baud: int, profile: str, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    ``zone``: only this one; None: all.
+    """
+
+    def __init__(
+        self, path: str, baud: int, profile: str, clock: Callable[[], int] = time.monotonic_ns, zone: str | None = None
+    ) -> None:
+        self._zone = zone
         self._path = path
         self._baud = baud
         self._encode = _ENCODERS[profile]
@@ -74,7 +82,7 @@ class SerialSink:
 
     def write(self, record: Record, pts_ns: int) -> None:  # noqa: ARG002 - the protocol's; a line carries its own time
         """Send a numerics record as one line, or drop and count it."""
-        if not isinstance(record, Numerics):
+        if not isinstance(record, Numerics) or self._zone not in (None, record.zone):
             return
         if self._port is None and self._clock() >= self._retry_ns:
             self._connect()
@@ -159,9 +167,10 @@ class SerialSink:
 class _Query(msgspec.Struct, forbid_unknown_fields=True):
     baud: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 115_200
     profile: Literal["line", "csv", "frame"] = "line"
+    zone: str | None = None
 
 
-def from_uri(uri: Uri, context: SinkContext) -> Sink:  # noqa: ARG001 - the table's signature
+def from_uri(uri: Uri, context: SinkContext) -> Sink:
     """The sink for ``serial:PORT``."""
     query = query_as(uri, _Query)
     if not uri.target:
@@ -170,4 +179,7 @@ def from_uri(uri: Uri, context: SinkContext) -> Sink:  # noqa: ARG001 - the tabl
         raise UsageError(
             f"serial: profile {query.profile} is planned and not built yet; use profile=line or profile=csv"
         )
-    return SerialSink(uri.target, query.baud, query.profile)
+    if (query.zone is None and len(context.zones) > 1) or (query.zone and query.zone not in context.zones):
+        seen = f"serial: zone {query.zone}" if query.zone else "serial: a line does not say which zone it is about"
+        raise UsageError(f"{seen}; the zones are {', '.join(context.zones) or 'none'}: add zone=NAME, one port a zone")
+    return SerialSink(uri.target, query.baud, query.profile, zone=query.zone)
