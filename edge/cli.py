@@ -227,7 +227,7 @@ def run(
         _option(
             "zone",
             "NAME[=BOX]",
-            "Bed watched: NAME, or several of NAME=LEFT,TOP,RIGHT,BOTTOM in shares of the picture.",
+            "Bed watched: NAME, or NAME=LEFT,TOP,RIGHT,BOTTOM (shares of the picture); repeat.",
         ),
     ] = None,
     people: Annotated[int | None, _option("people", "N", "Faces followed at most. Default: one, or one a zone")] = None,

@@ -1,7 +1,7 @@
 """Faces: images to boxes. Detectors stand behind :class:`Detector`, found by name; ``track`` keeps a face over time.
 
-To add a detector: write ``edge/faces/<name>.py`` with ``open_detector(target: str) -> Detector``, where ``target`` is what
-follows the name and a colon (a model file), and add one row to the table.
+To add a detector: write ``edge/faces/<name>.py`` with ``open_detector(target: str) -> Detector``, where ``target`` is
+what follows the name and a colon (a model file), and add one row to the table.
 """
 
 from __future__ import annotations

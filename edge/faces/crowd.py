@@ -2,8 +2,8 @@
 
 When to look, when to believe a face and how a box moves are as for one face (``track.py``). What is added:
 
-* A detection belongs to the face whose place it is nearest to, where a walking face is expected further on its way. While
-  one walks, detections come five a second.
+* A detection belongs to the face whose place it is nearest to, where a walking face is expected further on its way.
+  While one walks, detections come five a second.
 * Where two faces are so near each other that a detection could be either, both are ``moved``: their windows begin anew,
   and once more when they are apart again. So two people's signals never share a window, whoever is called what.
 * Who was lost and is found again near the same place within 10 s has the same number.

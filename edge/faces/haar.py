@@ -73,7 +73,7 @@ def _brightened(gray: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def open_detector(target: str) -> Detector:
-    """The detector with its cascade loaded; UsageError for a target, FaultError when OpenCV's data files are missing."""
+    """The detector, cascade loaded; UsageError for a target, FaultError when OpenCV's data files are missing."""
     if target:
         raise UsageError(f"detector haar takes no model; seen {target!r}; write --detector haar")
     return HaarDetector()

@@ -1,8 +1,8 @@
 """Whether the face in a box is still the one that was there a moment ago, where several are about.
 
-Cells of two moments are compared as logarithms of their ratio, less a plane for each colour: neither the brightness nor
-its fall across the face counts. What is left, in the median over cells and colours, is below 0.05 for a face that moves,
-talks and blinks in hard scenes, and above 0.13 between two drawn faces (``tests/edge/faces/test_likeness.py``).
+Cells of two moments are compared as logarithms of their ratio, less a plane for each colour: neither the brightness
+nor its fall across the face counts. What is left, in the median over cells and colours, is below 0.05 for a face that
+moves, talks and blinks in hard scenes, and above 0.13 between two drawn faces (``tests/edge/faces/test_likeness.py``).
 """
 
 from __future__ import annotations

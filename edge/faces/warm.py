@@ -1,9 +1,9 @@
 """Faces in thermal frames by their warmth alone: for a thermal camera that does not see what the RGB camera sees.
 
-Two thresholds by Otsu (1979): between the room and all that is warm, and within the latter between cloth and skin. Patches
-of skin that stand one above the other are one face, which glasses divide. A face has a head's proportions and is not
-round, as reference discs and lamps are. The largest is the surest. The neck belongs to the patch, so the box is a square a
-little wider than the patch, at its top.
+Two thresholds by Otsu (1979): between the room and all that is warm, and within the latter between cloth and skin.
+Patches of skin that stand one above the other are one face, which glasses divide. A face has a head's proportions and
+is not round, as reference discs and lamps are. The largest is the surest. The neck belongs to the patch, so the box is
+a square a little wider than the patch, at its top.
 """
 
 from __future__ import annotations

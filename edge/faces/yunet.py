@@ -1,8 +1,8 @@
-"""YuNet, a small neural face detector, from a model file that the user names: ``yunet:/path/face_detection_yunet.onnx``.
+"""YuNet, a small neural face detector, from a model file that the user names: ``yunet:/path/model.onnx``.
 
-OpenCV runs it (``cv2.FaceDetectorYN``; Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023). It finds
-turned and partly hidden faces that the Haar cascade misses. Its boxes run from chin to hairline; the models here were
-trained and measured on those of ``haar``, so rates behind this detector are not measured. No model is part of this program.
+OpenCV runs it (``cv2.FaceDetectorYN``; Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023). Its
+boxes run from chin to hairline; the default bundle was trained and measured on those of ``haar``, so rates behind this
+detector are not measured. No model is part of this program.
 """
 
 from __future__ import annotations
@@ -36,11 +36,8 @@ class YunetDetector:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (LONG_SIDE_PX, LONG_SIDE_PX), MIN_SCORE, _NMS_OVERLAP)
             self.detect(np.zeros((LONG_SIDE_PX, LONG_SIDE_PX, 3), np.uint8))
         except (cv2.error, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
-            wanted = "want a YuNet model in ONNX, such as face_detection_yunet_2023mar.onnx of the OpenCV model zoo"
-            raise FaultError(
-                f"{path} is no face detector that OpenCV {cv2.__version__} runs ({first}); {wanted}"
-            ) from error
+            seen = f"{path} is no face detector that OpenCV {cv2.__version__} runs ({getattr(error, 'err', error)})"
+            raise FaultError(f"{seen}; want a YuNet model in ONNX, as the OpenCV model zoo has it") from error
 
     def detect(self, image: npt.NDArray[np.uint8], /) -> list[Detection]:
         """All faces in RGB uint8 ``[H, W, 3]``, most certain first; boxes in its pixels."""
@@ -74,9 +71,7 @@ def open_detector(target: str) -> Detector:
         It is no such model.
     """
     if not target:
-        raise UsageError(
-            "detector yunet: names no model; write --detector yunet:/path/face_detection_yunet_2023mar.onnx"
-        )
+        raise UsageError("detector yunet: names no model; write --detector yunet:/path/model.onnx")
     path = Path(target)
     if not path.is_file():
         raise InputError(f"detector yunet: there is no file {path}; download a YuNet model and name its place")
