@@ -15,9 +15,11 @@ from edge.config import (
     merge,
     option_from_key,
     toml_from_kit,
+    with_zones,
 )
 from edge.errors import UsageError
 from edge.uri import without_secrets
+from edge.zones import Zone
 
 
 def kit_of(tmp_path: Path, text: str) -> Kit:
@@ -55,6 +57,11 @@ def test_keys_left_out_have_their_defaults(tmp_path: Path) -> None:
         ('zone = "a\\n"', r"zone"),
         ('sinks = "console:"', r"sinks"),
         ("allow_plaintext = 1", r"allow_plaintext"),
+        ("[[zones]]\nname = 'a/b'", r"kit.toml:1: zones = .*"),
+        ("zone = 'x'\n[[zones]]\nname = 'a'\nbox = [0, 0, 1]", r"kit.toml:2: zones = .*length 4"),
+        ("[[zones]]\nname = 'a'\nbox = [0.5, 0, 0.5, 1]", r"zones = .*want left < right"),
+        ("people = 0", r"people = 0: .*>= 1"),
+        ('thermal_roi = "thermal"', r"thermal_roi = 'thermal' is not known"),
         ("rgb = ", r"kit.toml is no TOML: .*"),
         ("rgb = 1\nrgb = 2", r"kit.toml is no TOML: .*"),
     ],
@@ -100,6 +107,10 @@ kits = st.builds(
     seconds=st.floats(1e-9, 1e9) | st.none(),
     device_id=names,
     zone=names,
+    zones=st.lists(st.builds(Zone, name=names, box=st.just((0.0, 0.25, 0.5, 1.0))), max_size=2).map(tuple),
+    people=st.integers(1, 16) | st.none(),
+    detector=st.sampled_from(["haar", "yunet:/a b/c.onnx"]),
+    thermal_roi=st.sampled_from(["rgb", "own"]),
     allow_plaintext=st.booleans(),
     pair_gate_ms=st.floats(1e-9, 1000.0),
 )
@@ -133,6 +144,9 @@ def test_what_is_printed_holds_no_password() -> None:
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:?hr=61"), "different scenes"),
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:"), "different scenes"),
         (Kit(rgb="synthetic:", mode="stream"), "--mode stream is planned and not built yet in this version"),
+        (Kit(rgb="synthetic:", zones=(Zone("a"), Zone("a"))), "zone a is given twice"),
+        (Kit(rgb="synthetic:", zones=(Zone("a"), Zone("b", (0, 0, 0.5, 1)))), "zone b lies within zone a"),
+        (Kit(rgb="synthetic:", thermal_roi="own", people=2), "--thermal-roi own with --people 2"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(kit: Kit, says: str) -> None:
@@ -167,6 +181,19 @@ def test_the_device_name_is_short_and_stable() -> None:
     assert device_from_host_name("Ward 7.example.org") == "Ward-7"
     assert device_from_host_name("...") == "device"
     assert Kit().device_id == Kit().device_id
+
+
+def test_zones_on_the_command_line_win_over_the_file(tmp_path: Path) -> None:
+    file = kit_of(
+        tmp_path, '[[zones]]\nname = "a"\nbox = [0, 0, 0.5, 1]\n[[zones]]\nname = "b"\nbox = [0.5, 0, 1, 1]\n'
+    )
+    assert [zone.name for zone in file.watched] == ["a", "b"]
+    assert (file.most_people, Kit().most_people, Kit(people=3).most_people) == (2, 1, 3)
+    assert with_zones(file, []) == file
+    assert with_zones(file, ["bed"]) == Kit(zone="bed")
+    assert with_zones(file, ["c=0,0,0.5,0.5"]).zones == (Zone("c", (0.0, 0.0, 0.5, 0.5)),)
+    with pytest.raises(UsageError, match="lies within"):
+        check(with_zones(Kit(rgb="synthetic:"), ["bed-1", "bed-2"]))
 
 
 def test_every_key_has_an_option() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from edge.pipeline import Counts, WaveBlock
+from edge.pipeline import Counts, Presence, WaveBlock
 from edge.publish import Publisher, Summary
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import Event, Health, Numerics, Record, Wave
@@ -67,6 +69,33 @@ def test_records_are_numbered_in_the_order_they_are_sent(publisher: Publisher) -
     out = records(publisher, *(vitals(second, estimate("ok", 70.0)) for second in range(1, 4)))
     assert [record.seq for record in out] == list(range(len(out)))
     assert sum(isinstance(record, Numerics) for record in out) == 3
+
+
+def test_who_comes_and_leaves_is_an_event_of_the_zone(publisher: Publisher) -> None:
+    out = records(publisher, Presence("bed-2", 3, S, here=True), Presence("bed-2", 3, 2 * S, here=False))
+    assert [(e.code, e.zone, e.person, e.text) for e in out if isinstance(e, Event)] == [
+        ("person_came", "bed-2", 3, "person 3 came into bed-2"),
+        ("person_left", "bed-2", 3, "person 3 left bed-2"),
+    ]
+
+
+def test_states_of_two_people_in_a_zone_are_kept_apart_and_forgotten(publisher: Publisher) -> None:
+    lead = vitals(1, estimate("ok", 70.0))
+    other = dataclasses.replace(vitals(1, estimate("starting")), person=1, lead=False)
+    out = records(publisher, lead, other, lead, other, Presence("main", 1, 2 * S, here=False), other)
+    assert [event.code for event in out if isinstance(event, Event)] == ["person_left"]
+
+
+def test_the_summary_tells_zones_apart_where_there_are_several() -> None:
+    summary = Summary()
+    summary.add(vitals(1, estimate("ok", 70.0)))
+    assert "zones" not in summary.as_dict()
+    summary.add(dataclasses.replace(vitals(1, estimate("ok", 90.0)), zone="bed-2"))
+    assert summary.as_dict()["hr"]["ok_mean"] == 80.0
+    assert {name: zone["hr"]["ok_mean"] for name, zone in summary.as_dict()["zones"].items()} == {
+        "main": 70.0,
+        "bed-2": 90.0,
+    }
 
 
 def test_the_summary_counts_looks_by_state() -> None:

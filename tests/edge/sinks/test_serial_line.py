@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import select
 import tty
@@ -189,3 +190,18 @@ def test_a_uri_that_cannot_work_is_refused(uri, words):
         sink_from_uri(uri, SinkContext("kit-7"))
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_of_several_zones_a_port_carries_one(ports, factory, vitals):
+    context = SinkContext("kit-7", zones=("main", "bed-2"))
+    with pytest.raises(UsageError, match=r"zones are main, bed-2: add zone=NAME, one port a zone"):
+        sink_from_uri(f"serial:{ports[0].path}", context)
+    with pytest.raises(UsageError, match="zone bed-3; the zones are main, bed-2"):
+        sink_from_uri(f"serial:{ports[0].path}?zone=bed-3", context)
+    sink = sink_from_uri(f"serial:{ports[0].path}?zone=bed-2", context)
+    sink.open()
+    sink.write(factory.numerics(vitals), 0)
+    sink.write(factory.numerics(dataclasses.replace(vitals, zone="bed-2", person=4)), 0)
+    lines = ports[0].read()
+    sink.close()
+    assert [numerics_from_line(line).person for line in lines] == [4]
