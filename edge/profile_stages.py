@@ -43,7 +43,7 @@ SEAMS: tuple[tuple[str, str, str], ...] = (
     ("decode", "edge.cameras.video", "_decoded_if_whole"),
     ("decode", "edge.cameras.video", "_upright"),
     ("face", "edge.faces.track", "FaceTracker.step"),
-    ("crop", "edge.pipeline", "model_cells"),
+    ("crop", "edge.follower", "model_cells"),
     ("crop", "edge.clips.thermal_view", "ThermalView.cells"),
     ("post", "edge.person", "Person.accept"),
     ("post", "edge.person", "Person.look"),
