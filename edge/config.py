@@ -20,7 +20,7 @@ from msgspec import Meta
 from edge.errors import UsageError
 from edge.uri import nearest, parse_uri, without_secrets
 from edge.vitals import Mode
-from edge.zones import WHOLE, TopicName, Zone, zone_from_text
+from edge.zones import TopicName, Zone, zone_from_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -138,9 +138,9 @@ def with_zones(kit: Kit, texts: Sequence[str]) -> Kit:
     UsageError
         Another form, or a value that makes no zone.
     """
+    if len(texts) == 1 and "=" not in texts[0]:
+        return msgspec.structs.replace(merge(kit, {"zone": texts[0]}), zones=())
     zones = tuple(zone_from_text(text) for text in texts)
-    if len(zones) == 1 and zones[0].box == WHOLE:
-        return msgspec.structs.replace(kit, zone=zones[0].name, zones=())
     return msgspec.structs.replace(kit, zones=zones) if zones else kit
 
 

@@ -100,7 +100,6 @@ class CrowdTracker:
         self._known: list[_Known] = []
         self._gone: list[_Gone] = []
         self._candidates: list[Detection] = []
-        self._shape: tuple[int, ...] = ()
         self._persons = 0
 
     @property
@@ -110,9 +109,8 @@ class CrowdTracker:
 
     def step(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The faces at this frame, who was found first in front."""
-        if frame.image.shape != self._shape:  # another picture: no box holds in it
-            self._shape, self._known, self._gone, self._candidates = frame.image.shape, [], [], []
-            self._looks.restart()
+        if self._looks.resized(frame):
+            self._known, self._gone, self._candidates = [], [], []
         for known in self._known:
             known.step(frame.pts_ns)
         look = self._looks.step(frame, self._every_s)
@@ -148,7 +146,7 @@ class CrowdTracker:
         """Believe the most prominent of the unknown faces, as many as there is room for, that were there last time."""
         doubtful = [known for known in self._known if known.track.seen_ns != seen_ns]
         room = self._people - len(self._known) + len(doubtful)
-        unknown.sort(key=lambda face: -prominence(face.box, self._shape))
+        unknown.sort(key=lambda face: -prominence(face.box, self._looks.shape))
         before, self._candidates = self._candidates, unknown[:room]
         for face in tuple(self._candidates):
             if any(distance(one.box, face.box) <= self._config.jump_share for one in before):

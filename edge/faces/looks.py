@@ -55,10 +55,16 @@ class Looks:
         """Stamp of the newest look that began."""
         self.count = 0
         """Looks begun since the start."""
+        self.shape: tuple[int, ...] = ()
+        """Of the pictures."""
 
-    def restart(self) -> None:
-        """Another picture: what is under way does not belong to it, and a look is due."""
+    def resized(self, frame: Frame) -> bool:
+        """Whether the picture has another size than before: no box holds in it, and a look is due."""
+        if frame.image.shape == self.shape:
+            return False
+        self.shape = frame.image.shape
         self._waiting = self.begun_ns = None
+        return True
 
     def step(self, frame: Frame, every_s: float) -> Look | None:
         """Take the next frame, with the time that is to pass between looks; gives the look that applies at it."""

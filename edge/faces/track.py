@@ -88,7 +88,6 @@ class FaceTracker:
         self._track: FaceTrack | None = None
         self._glide = Glide(self._config.glide_s)
         self._candidate: Detection | None = None
-        self._shape: tuple[int, ...] = ()
         self._persons = 0
 
     @property
@@ -98,9 +97,8 @@ class FaceTracker:
 
     def step(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The face at this frame; empty while there is none (not found yet, or lost)."""
-        if frame.image.shape != self._shape:  # another picture: no box holds in it
-            self._shape, self._track, self._candidate = frame.image.shape, None, None
-            self._looks.restart()
+        if self._looks.resized(frame):
+            self._track = self._candidate = None
         if self._track is not None:
             self._track = replace(self._track, box=self._glide.at(frame.pts_ns), moved=False)
         look = self._looks.step(frame, self._every_s)
@@ -121,7 +119,7 @@ class FaceTracker:
             self._confirm(track, look.pts_ns, min(known, key=lambda face: distance(face.box, track.box)))
             return
         doubt = self._candidate
-        self._candidate = max(look.found, key=lambda face: prominence(face.box, self._shape), default=None)
+        self._candidate = max(look.found, key=lambda face: prominence(face.box, self._looks.shape), default=None)
         if doubt and self._candidate and distance(doubt.box, self._candidate.box) <= jump:
             self._place(pts_ns, look.pts_ns, self._candidate)
         elif track is not None and look.pts_ns - track.seen_ns > round(self._config.lost_after_s * NS_PER_S):

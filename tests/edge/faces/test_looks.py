@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 
@@ -82,9 +83,12 @@ def test_boxes_are_the_same_however_long_the_detector_takes(aside: Aside) -> Non
 def test_a_look_of_another_picture_is_forgotten(aside: Aside) -> None:
     looks = Looks(Marked(), Lag(4, aside.start))
     first, second = frames(2)
+    looks.resized(first)
     assert looks.step(first, 1.0) is None
-    looks.restart()
+    second = dataclasses.replace(second, image=second.image[:50])
+    assert looks.resized(second)
     assert looks.step(second, 1.0) is None
+    assert not looks.resized(second)
     assert looks.begun_ns == second.pts_ns
 
 

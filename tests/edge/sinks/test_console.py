@@ -79,6 +79,20 @@ def test_who_left_is_gone_from_the_table_after_ten_seconds(still_factory, vitals
     assert [p.record.person for p in screen.with_person(person(0, 11)).persons] == [0]
 
 
+@pytest.mark.parametrize("width", [60, 100])
+def test_several_zones_and_people_have_rows_of_their_own(still_factory, vitals, width):
+    screen = Screen("kit-7")
+    for zone, person, rate in (("bed-2", 3, 64.2), ("bed-1", 0, 71.8), ("bed-1", 4, 90.1)):
+        hr = dataclasses.replace(vitals.hr, value=rate)
+        record = still_factory.numerics(dataclasses.replace(vitals, zone=zone, person=person, hr=hr))
+        screen = screen.with_person(Person(record, None))
+    lines = screen_text(screen, width).splitlines()
+    rows = [line.split() for line in lines if " HR " in line and "/" in line.split()[0]]
+    assert [(row[0], row[2]) for row in rows] == [("bed-1/0", "71.8"), ("bed-1/4", "90.1"), ("bed-2/3", "64.2")]
+    assert all(len(line) <= width for line in lines)
+    assert any(line.startswith("bed-2/3 RR: ") for line in lines)
+
+
 def test_without_a_terminal_each_record_is_one_line_and_the_last_is_the_summary(factory, vitals):
     out = io.StringIO()
     sink = ConsoleSink(SinkContext("kit-7", truth=known), Console(file=out, width=80))
