@@ -71,7 +71,7 @@ def draw(screen: Screen, now_ns: int, width: int) -> RenderableType:
         _rates(screen.persons, now_ns, wide=width >= _WIDE),
         *_reasons(screen.persons),
         Text(cameras_text(screen.persons[0].record)),
-        *(Text(f"{pts_ns / 1e9:8.1f} s  {event.code}: {event.text}", style="dim") for pts_ns, event in screen.events),
+        *_events(screen),
         _footer(),
     )
 
@@ -131,6 +131,12 @@ def _cells(rate: Rate, gone_ms: int, truth_per_min: float | None) -> dict[str, R
         "truth": "" if truth_per_min is None else f"{truth_per_min:.1f}",
         "error": "" if error is None else f"{error:+.1f}",
     }
+
+
+def _events(screen: Screen) -> Iterable[Text]:
+    for pts_ns, event in screen.events:
+        who = f"{event.zone}/{event.person} " if len(screen.persons) > 1 and event.person is not None else ""
+        yield Text(f"{pts_ns / 1e9:8.1f} s  {who}{event.code}: {event.text}", style="dim")
 
 
 def _bar(share: float) -> str:

@@ -86,7 +86,9 @@ def test_several_zones_and_people_have_rows_of_their_own(still_factory, vitals, 
         hr = dataclasses.replace(vitals.hr, value=rate)
         record = still_factory.numerics(dataclasses.replace(vitals, zone=zone, person=person, hr=hr))
         screen = screen.with_person(Person(record, None))
+    screen = screen.with_event(still_factory.event("hr_state", "info", "a", zone="bed-1", person=4), 4 * S)
     lines = screen_text(screen, width).splitlines()
+    assert any("bed-1/4 hr_state: a" in line for line in lines)
     rows = [line.split() for line in lines if " HR " in line and "/" in line.split()[0]]
     assert [(row[0], row[2]) for row in rows] == [("bed-1/0", "71.8"), ("bed-1/4", "90.1"), ("bed-2/3", "64.2")]
     assert all(len(line) <= width for line in lines)
