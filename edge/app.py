@@ -71,10 +71,18 @@ class _KnowsTruth(Protocol):
     def truth_at(self, pts_ns: int) -> Truth | None: ...
 
 
-def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> int:
+def run_kit(
+    kit: Kit,
+    *,
+    check: bool,
+    as_json: bool,
+    stop: threading.Event,
+    watch: Callable[[Output], None] | None = None,
+) -> int:
     """Run what ``kit`` describes until its input ends, ``seconds`` are over, nobody takes records or ``stop`` is set.
 
-    Gives the exit code. ``seconds`` are stream time; of live input they are seconds since the start.
+    Gives the exit code. ``seconds`` are stream time; of live input they are seconds since the start. ``watch`` is
+    shown every output of the pipeline on the way to the sinks.
 
     With ``check`` everything is opened, reported and closed again. A link whose other end is away is reported as such
     and is no error, for a run would keep trying. The report goes to standard error, with ``as_json`` as JSON to
@@ -108,7 +116,7 @@ def run_kit(kit: Kit, *, check: bool, as_json: bool, stop: threading.Event) -> i
         rig.check_cameras(_ids(cameras))
         live = any(camera.live for camera in cameras)
         tracker = _tracker(kit, Lag(_LIVE_LAG_FRAMES, aside.start) if live else Lag())
-        run = _Run(kit, cameras, sinks, bundle, runtime, rig, tracker, stop)
+        run = _Run(kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch)
         return run.check(as_json=as_json) if check else run.to_the_end(opened, as_json=as_json)
 
 
@@ -185,7 +193,9 @@ class _Run:
         rig: Rig,
         tracker: Tracker,
         stop: threading.Event,
+        watch: Callable[[Output], None] | None,
     ) -> None:
+        self._watch = watch
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
         self._rig = rig
         self._live = any(camera.live for camera in cameras)
@@ -331,6 +341,8 @@ class _Run:
 
     def _publish(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
+            if self._watch is not None:
+                self._watch(output)
             if isinstance(output, Vitals):
                 self._summary.add(output)
             for record, pts_ns in self._publisher.records(output):

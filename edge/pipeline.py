@@ -8,6 +8,7 @@ gives the same vitals at any speed. Looks (1 Hz) and model runs (every hop) are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,7 +27,7 @@ from edge.faces.track import FaceTrack, Tracker
 from edge.follower import Follower
 from edge.frames import Frame, FrameKind, FramePair
 from edge.intake import SILENT_S, Intake, Schedule
-from edge.person import Person, Subject
+from edge.person import Look, Person, Subject
 from edge.rig import IDENTITY, Rig
 from edge.runtimes import Runtime
 from edge.signals.state import Situation, first_named
@@ -323,6 +324,8 @@ class Pipeline:
             face_px=seat.track.side_px if seat.track else 0.0,
             lead=seat is bed.seats[0],
             **self._cameras_at(t_ns),
+            facts=self._facts(seat, look, t_ns),
+            spectra=_spectra(look),
         )
         if look.waves is not None and look.hr.state in ("ok", "low_quality"):
             yield WaveBlock(look.waves, bed.zone, seat.number)
@@ -336,6 +339,22 @@ class Pipeline:
             "dropped": {kind: intake.dropped for kind, intake in self._intakes.items()},
             "skew_ms": None if skew_ns is None else skew_ns / 1e6,
         }
+
+    def _facts(self, seat: Follower, look: Look, t_ns: int) -> dict[str, dict[str, float]]:
+        """What was measured beside HR and RR: of the cameras, of the face, and of the evidence of each."""
+        rate = self._intakes["rgb"].rate_at(t_ns)
+        silent = {"silent_s": self._intakes["rgb"].silent_s(t_ns)}
+        if "thermal" in self._intakes:
+            silent["thermal_silent_s"] = self._intakes["thermal"].silent_s(t_ns)
+        seen = {name: seconds for name, seconds in silent.items() if math.isfinite(seconds)}
+        seen |= {"face_px": seat.track.side_px} if seat.track else {}
+        seen |= {"fps": rate.fps, "jitter_ms": rate.jitter_ms, "gap_s": rate.max_gap_s} if rate else {}
+        estimates, evidence = (look.hr, look.rr), dict(zip(("hr", "rr"), look.evidence, strict=True))
+        windows = {
+            name: {"seen_s": one.window_s} if one.window_s else {}
+            for name, one in zip(evidence, estimates, strict=True)
+        }
+        return {name: seen | windows[name] | dict(one.facts if one else {}) for name, one in evidence.items()}
 
     def _situations(self, seat: Follower, t_ns: int) -> tuple[Situation, Situation]:
         """What forbids HR, and what forbids RR, whatever the signals say."""
@@ -371,3 +390,9 @@ class Pipeline:
         }
         seen = Situation(None, codes_that_hold(found))
         return first_named(Situation("lost", broken), seen) if broken else seen
+
+
+def _spectra(look: Look) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Rates and power of the spectra that HR and RR were read from, where there is evidence."""
+    seen = {name: one.read_from for name, one in zip(("hr", "rr"), look.evidence, strict=True) if one is not None}
+    return {name: (one.per_min, one.power) for name, one in seen.items() if one is not None}

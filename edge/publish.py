@@ -75,11 +75,13 @@ class Publisher:
     def _state_changes(self, vitals: Vitals) -> Iterator[tuple[Event, int]]:
         for rate, estimate in (("hr", vitals.hr), ("rr", vitals.rr)):
             key = (vitals.zone, None if vitals.lead else vitals.person, rate)
+            facts = vitals.facts.get(rate, {})
             before, self._states[key] = self._states.get(key), estimate.state
             if before not in (None, estimate.state):
+                reasons = "".join(f"; {REASONS[code].said(facts)}" for code in estimate.why)
                 event = self._factory.event(
                     "hr_state" if rate == "hr" else "rr_state", _severity(estimate),
-                    f"{before} -> {estimate.state}" + "".join(f"; {REASONS[code].sentence}" for code in estimate.why),
+                    f"{before} -> {estimate.state}{reasons}",
                     zone=vitals.zone, person=vitals.person, pts_ns=vitals.pts_ns,
                 )  # fmt: skip
                 yield event, vitals.pts_ns

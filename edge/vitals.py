@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from edge.frames import FrameKind
 
 __all__ = [
+    "FACTS",
     "HR_BAND",
     "REASONS",
     "RR_BAND",
@@ -70,37 +71,116 @@ RR_BAND = Band(5.0, 40.0)
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an estimate is not ``ok``: one sentence for people, and one thing to do about it."""
+    """Why an estimate is not ``ok``: one sentence for people, and one thing to do about it.
+
+    ``measured`` is the sentence with its number, in which names of ``FACTS`` stand in braces.
+    """
 
     sentence: str
     fix: str
+    measured: str = ""
+
+    def said(self, facts: Mapping[str, float]) -> str:
+        """The sentence with the number that was measured; without it where ``facts`` do not hold it."""
+        try:
+            return self.measured.format_map(facts) or self.sentence
+        except KeyError:
+            return self.sentence
+
+
+FACTS: dict[str, str] = {
+    "seen_s": "seconds of signal looked at",
+    "face_px": "side of the face box in camera pixels",
+    "fps": "frames of the RGB camera in a second",
+    "jitter_ms": "standard deviation of the spacings of its frames that are no gap",
+    "gap_s": "the largest spacing of its frames",
+    "silent_s": "seconds since its newest frame",
+    "thermal_silent_s": "seconds since the thermal camera's newest frame",
+    "level": "brightest mean colour of the skin, 0 to 255",
+    "light_range": "range of the skin's brightness, as a share of its mean",
+    "motion": "displacement within the band (RMS), as a share of the face's side",
+    "coherence": "share of the cells' power at the rate that is common to them",
+    "spread_per_min": "how far the network's own rate is from the rate of all cues",
+    "sqi": "quality, 0 to 1",
+}
+"""What may be measured beside a rate, for the people who have to improve it. Facts are told and never published."""
 
 
 REASONS: dict[str, Reason] = {
-    "warming_up": Reason("not enough seconds seen yet", "wait; the first rate needs a full window"),
+    "warming_up": Reason(
+        "not enough seconds seen yet",
+        "wait; the first rate needs a full window",
+        "only {seen_s:.0f} s of signal seen so far",
+    ),
     "no_face": Reason("no face is found", "face the camera; check light and distance"),
-    "face_small": Reason("the face is small in the picture", "move closer or use a longer lens (want >= 80 px)"),
+    "face_small": Reason(
+        "the face is small in the picture",
+        "move closer or use a longer lens (want >= 80 px)",
+        "the face is {face_px:.0f} px wide in the picture, want >= 80",
+    ),
     "face_moved": Reason("the face moved to another place", "keep still for a window"),
-    "motion": Reason("the head moves", "keep still; rest the head"),
-    "dark": Reason("the face is too dark", "add light from the front"),
-    "overexposed": Reason("the face is clipped to white", "reduce exposure or light"),
+    "motion": Reason(
+        "the head moves", "keep still; rest the head", "the head moves by {motion:.1%} of the face's width"
+    ),
+    "dark": Reason(
+        "the face is too dark",
+        "add light from the front",
+        "the face is too dark (level {level:.0f} of 255, want >= 30)",
+    ),
+    "overexposed": Reason(
+        "the face is clipped to white",
+        "reduce exposure or light",
+        "the face is clipped to white (level {level:.0f} of 255, want <= 245)",
+    ),
     "exposure_auto": Reason(
         "the brightness jumps as an automatic exposure does", "lock exposure, gain and white balance"
     ),
-    "light_change": Reason("the light changes", "use steady light"),
-    "low_fps": Reason("the camera's frame rate is too low", "raise the frame rate to >= 15 fps; add light"),
-    "jitter": Reason("frames come too unevenly", "reduce load; use a wired camera"),
-    "gap": Reason("frames are missing", "check cable, bus load and storage"),
+    "light_change": Reason("the light changes", "use steady light", "the light changes by {light_range:.0%}"),
+    "low_fps": Reason(
+        "the camera's frame rate is too low",
+        "raise the frame rate to >= 15 fps; add light",
+        "the camera gives {fps:.1f} frames a second, want >= 15",
+    ),
+    "jitter": Reason(
+        "frames come too unevenly",
+        "reduce load; use a wired camera",
+        "frames come unevenly ({fps:.1f} a second, jitter {jitter_ms:.0f} ms, want <= 15)",
+    ),
+    "gap": Reason(
+        "frames are missing",
+        "check cable, bus load and storage",
+        "frames are missing for up to {gap_s:.2f} s, want <= 0.25",
+    ),
     "frozen": Reason("the picture does not change at all", "restart the camera"),
     "compressed": Reason("the picture is compressed too strongly", "raise the bit rate or use MJPEG / raw"),
     "ffc": Reason("the thermal camera's shutter was closed", "wait; it reopens by itself"),
     "no_thermal": Reason("there is no thermal camera", "add one with --thermal"),
-    "thermal_gap": Reason("thermal frames are missing", "check the thermal camera's cable and rate"),
-    "cues_disagree": Reason("independent measurements disagree", "keep still; improve the light"),
-    "weak_signal": Reason("the signal is too weak against the noise", "add light; move closer; keep still"),
-    "not_alive": Reason("no pulse that several parts of the face share", "point the camera at a living face"),
+    "thermal_gap": Reason(
+        "thermal frames are missing",
+        "check the thermal camera's cable and rate",
+        "the thermal camera sent nothing for {thermal_silent_s:.1f} s",
+    ),
+    "cues_disagree": Reason(
+        "independent measurements disagree",
+        "keep still; improve the light",
+        "independent measurements disagree by {spread_per_min:.0f} per minute",
+    ),
+    "weak_signal": Reason(
+        "the signal is too weak against the noise",
+        "add light; move closer; keep still",
+        "the signal is too weak against the noise (quality {sqi:.2f}, want >= 0.5)",
+    ),
+    "not_alive": Reason(
+        "no pulse that several parts of the face share",
+        "point the camera at a living face",
+        "no pulse that several parts of the face share ({coherence:.0%} in common, want >= 35%)",
+    ),
     "rate_out_of_band": Reason("the rate lies at the edge of what can be measured", "check with another method"),
-    "camera_ended": Reason("the camera sends no frames", "check its cable and power"),
+    "camera_ended": Reason(
+        "the camera sends no frames",
+        "check its cable and power",
+        "the camera sends no frames, for {silent_s:.1f} s now",
+    ),
     "runtime": Reason("the inference engine failed", "see the log; reinstall the bundle"),
     "not_in_model": Reason("the bundle has no output for this rate", "use a bundle with this task"),
 }
@@ -177,7 +257,9 @@ class Vitals:
     ``pts_ns`` is stream time; ``fps`` and ``dropped`` are per camera (``rgb``, ``thermal``), ``dropped`` cumulative;
     ``skew_ms`` is the median |thermal - RGB| stamp difference of the pairs of the last second, None without pairs;
     ``face_px`` the side of the face box in camera pixels, 0 without a face; ``lead`` whether this is the zone's person,
-    who is there longest, or the empty zone itself.
+    who is there longest, or the empty zone itself; ``facts`` what was measured beside ``hr`` and beside ``rr``, in the
+    names of ``FACTS``, and ``spectra`` what they were read from: rates per minute ``[K]`` and power ``[K]``. These two
+    are for people and never published.
     """
 
     hr: Estimate
@@ -192,6 +274,10 @@ class Vitals:
     skew_ms: float | None = None
     face_px: float = 0.0
     lead: bool = True
+    facts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    spectra: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = field(
+        default_factory=dict, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ class Evidence:
     """What one window says about one rate.
 
     ``alive``: the cues that must agree do. ``sqi`` 0..1. ``why``: reason codes that speak against it. ``by_cue`` is the
-    rate that each cue alone would read, by its name, None where it has no peak; it is for reports.
+    rate that each cue alone would read, by its name, None where it has no peak; it is for reports. ``facts`` are the
+    numbers behind ``why``, in the names of :data:`edge.vitals.FACTS`; ``read_from`` is the spectrum of all cues.
     """
 
     rate_per_min: float | None
@@ -68,6 +69,8 @@ class Evidence:
     why: tuple[str, ...]
     window_s: float
     by_cue: Mapping[str, float | None] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
+    read_from: Spectrum | None = None
 
 
 def pulse_evidence(
@@ -88,7 +91,8 @@ def pulse_evidence(
     by_cue = _read_alone({"network": network, "pos": colour, "shared": shared.weighted}, HR_BAND, window_s)
     seen = fused([network, colour, shared.weighted], _PULSE_WEIGHTS)
     network, colour, weighted = (cue.dimmed(1.0 - _LIT_LOSS * lit) for cue in (network, colour, shared.weighted))
-    reading = read_rate(fused([network, colour, weighted], _PULSE_WEIGHTS), HR_BAND, window_s, prior_per_min)
+    together = fused([network, colour, weighted], _PULSE_WEIGHTS)
+    reading = read_rate(together, HR_BAND, window_s, prior_per_min)
     if reading is None:
         return _nothing(window_s, by_cue)
     cues = _pulse_cues(reading, network, colour, shared, _Moved.at(reading, motion, HR_BAND, fs))
@@ -104,6 +108,8 @@ def pulse_evidence(
         (*_exposure(skin), *codes_that_hold(found)),
         window_s,
         by_cue,
+        {"level": _level(skin), "light_range": _light_range(skin)} | cues.facts,
+        together,
     )
 
 
@@ -131,7 +137,8 @@ def breath_evidence(
     cues = {name: spectrum(band_pass(wave, RR_BAND, fs), RR_BAND, fs) for name, wave in (warm | seen).items()}
     read_from = warm or seen
     spectra, weights = [cues[name] for name in read_from], [_BREATH_WEIGHTS[name] for name in read_from]
-    reading = read_rate(fused(spectra, weights), RR_BAND, window_s, prior_per_min)
+    together = fused(spectra, weights)
+    reading = read_rate(together, RR_BAND, window_s, prior_per_min)
     by_cue = _read_alone(cues, RR_BAND, window_s)
     if reading is None:
         return _nothing(window_s, by_cue)
@@ -149,7 +156,9 @@ def breath_evidence(
         "rate_out_of_band": edge,
     }
     why = codes_that_hold(found)
-    return Evidence(reading.rate_per_min, reading.uncertainty_per_min, sqi, agree and not edge, why, window_s, by_cue)
+    alive, facts = agree and not edge, {"motion": moved.rms, "sqi": sqi}
+    rate, uncertainty = reading.rate_per_min, reading.uncertainty_per_min
+    return Evidence(rate, uncertainty, sqi, alive, why, window_s, by_cue, facts, together)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +224,13 @@ class _PulseCues:
             "not_alive": not self.shared,
         }
 
+    @property
+    def facts(self) -> dict[str, float]:
+        """The numbers behind them; one that is well within its limit is not the reason and is left out."""
+        facts = {"motion": self.moved.rms, "sqi": self.sqi}
+        facts |= {"spread_per_min": self.spread_per_min} if self.spread_per_min >= self.tolerance_per_min else {}
+        return facts if self.coherence >= MIN_COHERENCE else facts | {"coherence": self.coherence}
+
 
 def _pulse_cues(
     reading: Reading, network: Spectrum, colour: Spectrum, shared: SharedPulse, moved: _Moved
@@ -268,8 +284,13 @@ def _light_range(skin: Array) -> float:
     return float(np.ptp(level) / max(float(level.mean()), 1.0))
 
 
+def _level(skin: Array) -> float:
+    """The brightest of the three mean colours, 0..255."""
+    return float(skin.mean(axis=0).max())
+
+
 def _exposure(skin: Array) -> tuple[str, ...]:
-    level = float(skin.mean(axis=0).max())
+    level = _level(skin)
     return ("dark",) if level < _DARK else ("overexposed",) if level > _BRIGHT else ()
 
 

@@ -31,9 +31,10 @@ def value_text(value: float | None) -> str:
     return "---" if value is None else f"{value:.1f}"
 
 
-def reasons_text(rate: Rate) -> list[str]:
-    """Each reason of a rate as a sentence with what to do about it."""
-    return [f"{REASONS[code].sentence}: {REASONS[code].fix}" for code in rate.why]
+def reasons_text(rate: Rate, record: Numerics) -> list[str]:
+    """Each reason of a rate as a sentence with what to do about it, and the number where the record holds it."""
+    facts = {"seen_s": rate.window_s, "fps": record.fps.get("rgb", 0.0)}
+    return [f"{REASONS[code].said(facts)}: {REASONS[code].fix}" for code in rate.why]
 
 
 def cameras_text(record: Numerics) -> str:

@@ -149,4 +149,4 @@ def _reasons(persons: tuple[Person, ...]) -> Iterable[Text]:
         who = f"{person.record.zone}/{person.record.person} " if len(persons) > 1 else ""
         for label, rate in (("HR", person.record.hr), ("RR", person.record.rr)):
             style = "yellow" if rate.state in VALUE_STATES else ""
-            yield from (Text(f"{who}{label}: {text}", style=style) for text in reasons_text(rate))
+            yield from (Text(f"{who}{label}: {text}", style=style) for text in reasons_text(rate, person.record))
