@@ -18,12 +18,18 @@ import msgspec
 
 from edge.errors import UsageError
 
-__all__ = ["Uri", "nearest", "parse_uri", "query_as", "without_secrets"]
+__all__ = ["Uri", "nearest", "parse_uri", "query_as", "secrets_in", "without_secrets"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_SECRET = re.compile(r"(?i)(//[^/?#:@]*:)[^/?#]*(?=@)|([?&](?:pass|passwd|password|pwd|secret|token)=)[^&]*")
-"""The password in ``//user:password@host``, and query values whose key says that they are one."""
+_SECRET = re.compile(
+    r"(?i)(//[^/?#:@\s]*:)(?!\d{1,5}[/?#])(?:\S*|[^/?#]*)(?=@)|([?&](?:pass|passwd|password|pwd|secret|token)=)[^&]*"
+)
+"""The password in ``//user:password@host``, and query values whose key says that they are one.
+
+A password may hold what should have been percent-encoded, so it reaches to the last ``@``; in ``//host:1883/a@b`` there
+is none.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,11 @@ def query_as(uri: Uri, struct: type[T]) -> T:
         key = path.strip("`$.")
         given = f" {key}={uri.query[key]}:" if key in uri.query else ""
         raise UsageError(without_secrets(f"{uri.scheme}:{given} {seen.removesuffix(', got `str`')}")) from error
+
+
+def secrets_in(text: str) -> list[str]:
+    """The passwords of a URI, as written."""
+    return [found[0].removeprefix(found[1] or found[2]) for found in _SECRET.finditer(text)]
 
 
 def without_secrets(text: str) -> str:

@@ -24,19 +24,21 @@ _FAREWELL_STEPS = 50
 class Link:
     """Connects when made, and is driven by one thread through :meth:`step`.
 
+    Without ``will_topic`` nobody is told of its loss.
     ``accepted`` is True once the broker let us in, ``reason`` says why not or why no longer. ``unacknowledged`` maps
     packet id to the message not yet confirmed (None for an announcement), ``refused`` lists what the broker would not
     take.
     """
 
-    def __init__(self, broker: Broker, client_id: str, will_topic: str) -> None:
+    def __init__(self, broker: Broker, client_id: str, will_topic: str | None) -> None:
         self.accepted = False
         self.reason = ""
         self.refused: list[tuple[Message, str]] = []
         self.unacknowledged: dict[int, Message | None] = {}
         self._announced: dict[str, bytes] = {}
         self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTv5)
-        self._client.will_set(will_topic, b"offline", qos=1, retain=True)
+        if will_topic is not None:
+            self._client.will_set(will_topic, b"offline", qos=1, retain=True)
         self._client.username_pw_set(broker.user, broker.password())
         context = broker.tls()
         if context is not None:

@@ -6,7 +6,7 @@ import pytest
 from edge.cameras import camera_from_uri
 from edge.errors import UsageError
 from edge.sinks import SinkContext, sink_from_uri
-from edge.uri import nearest, parse_uri, query_as, without_secrets
+from edge.uri import nearest, parse_uri, query_as, secrets_in, without_secrets
 
 
 class Query(msgspec.Struct):
@@ -99,9 +99,15 @@ def test_the_nearest_word_is_named_a_swap_of_letters_first() -> None:
         ("mqtt://bob:a:b@c@h:1883/site", "mqtt://bob:***@h:1883/site"),
         ("video:rtsp://u:p@h/s?Password=x&ch=1&token=y", "video:rtsp://u:***@h/s?Password=***&ch=1&token=***"),
         ("mqtts://h/site?user=bob&password_file=/etc/pw", "mqtts://h/site?user=bob&password_file=/etc/pw"),
+        ("rtsp://u:p/a?ss#w@h/s", "rtsp://u:***@h/s"),
         ("mqtt://h:1883/site/a@b", "mqtt://h:1883/site/a@b"),
         ("jsonl:out:me@home.jsonl", "jsonl:out:me@home.jsonl"),
     ],
 )
 def test_passwords_are_hidden_and_nothing_else(text: str, safe: str) -> None:
     assert without_secrets(text) == safe
+
+
+def test_the_passwords_of_a_uri_are_found_as_written() -> None:
+    assert secrets_in("video:rtsp://u:p%40x@h/s?token=y&ch=1") == ["p%40x", "y"]
+    assert secrets_in("mqtts://h:8883/site?user=bob&password_file=/etc/pw") == []

@@ -1,0 +1,79 @@
+"""Cameras: what is plugged in, and whether those of the kit give a frame."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.attached import attached_cameras, holders_of
+from edge.cameras import camera_from_uri
+from edge.doctor import Check, Finding, Subject, explained, ok, poor
+from edge.errors import InputError, MmrphysError
+from edge.frames import FrameKind
+from edge.uri import without_secrets
+
+__all__ = ["look"]
+
+PATIENCE_S = 12.0
+"""A network camera may take 10 s to answer."""
+
+
+def look(subject: Subject) -> Iterator[Finding]:
+    """What is attached, then each camera that the kit names."""
+    found = attached_cameras(subject.root)
+    for one in found:
+        what = f"{one.name} ({one.kind}): --{one.kind} {one.uri}"
+        yield poor(f"{what}: {one.problem}", "see its fix above, or plug it in again", needed=False) if one.problem \
+            else ok(what)  # fmt: skip
+    if not found and subject.named and not any("/dev/" in uri for uri in (subject.kit.rgb, subject.kit.thermal) if uri):
+        yield ok("no camera is plugged in, and the kit needs none here")
+    elif not found:
+        fix = "plug one in and look for it with lsusb; a CSI camera needs gstreamer:, a network camera video:rtsp://"
+        yield poor("no camera is plugged in", fix, needed=False)
+    for kind, uri in (("rgb", subject.kit.rgb), ("thermal", subject.kit.thermal)):
+        if subject.named and uri not in (None, "none"):
+            assert uri is not None
+            yield _tried("thermal" if kind == "thermal" else "rgb", uri, subject.root)
+
+
+def _tried(kind: FrameKind, uri: str, root: Path) -> Finding:
+    """Open the camera, take one frame, close it; within a bounded time."""
+    outcome: list[Finding] = []
+    thread = threading.Thread(target=lambda: outcome.append(_one_frame(kind, uri, root)), daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    if outcome:
+        return outcome[0]
+    seen = f"the kit's {kind} camera {without_secrets(uri)} gave no frame within {PATIENCE_S:.0f} s"
+    return poor(seen, "check its cable, power and address", needed=True, exit_code=InputError.exit_code)
+
+
+def _one_frame(kind: FrameKind, uri: str, root: Path) -> Finding:
+    try:
+        camera = camera_from_uri(uri, kind)
+        camera.open()
+        try:
+            frame = camera.read()
+        finally:
+            camera.close()
+    except MmrphysError as error:
+        return _held(explained(error), uri, root)
+    if frame is None:
+        return poor(f"{camera.name} has no frame", "give one that has", needed=True, exit_code=InputError.exit_code)
+    height, width = frame.image.shape[:2]
+    return ok(f"the kit's {kind} camera {camera.name} gives {width} x {height} frames, stamps from {frame.clock}")
+
+
+def _held(finding: Finding, uri: str, root: Path) -> Finding:
+    """The finding, with who holds the device, where somebody does."""
+    path = uri.partition(":")[2].partition("?")[0]
+    holders, _ = holders_of(path, root) if path.startswith("/dev/") else ([], 0)
+    if not holders:
+        return finding
+    who = ", ".join(f"{one.name} (process {one.pid})" for one in holders)
+    return poor(f"{finding.seen}; it is held by {who}", f"end {holders[0].name} first", needed=True,
+                exit_code=finding.exit_code)  # fmt: skip
+
+
+_: Check = look
