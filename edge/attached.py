@@ -1,17 +1,16 @@
-"""What is plugged in: cameras with a URI each, serial ports with a name that stays, and who holds a device.
+"""What is plugged in: cameras with a URI each, and serial ports with a name that stays.
 
 Set-up and doctor look at the same machine, so this is here once. ``root`` is another tree for tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.frames import FrameKind
 
-__all__ = ["Attached", "Holder", "attached_cameras", "holders_of", "serial_ports"]
+__all__ = ["Attached", "attached_cameras", "serial_ports"]
 
 ROOT = Path("/")
 _SERIAL_NAMES = ("ttyUSB*", "ttyACM*", "ttyTHS*", "ttyAMA*")
@@ -20,20 +19,16 @@ _SERIAL_NAMES = ("ttyUSB*", "ttyACM*", "ttyTHS*", "ttyAMA*")
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A camera that was found: its URI for ``--rgb`` or ``--thermal``, what it calls itself, why it cannot be used."""
+    """A camera that was found: its URI for ``--rgb`` or ``--thermal``, and what it calls itself.
+
+    ``problem`` and ``fix``: why it cannot be used now and what to do; both empty where it can.
+    """
 
     uri: str
     kind: FrameKind
     name: str
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A process that has a device open."""
-
-    pid: int
-    name: str
+    fix: str = ""
 
 
 def attached_cameras(root: Path = ROOT) -> list[Attached]:
@@ -49,29 +44,6 @@ def serial_ports(root: Path = ROOT) -> list[str]:
     named = {link.resolve() for link in by_id}
     plain = [path for pattern in _SERIAL_NAMES for path in sorted((root / "dev").glob(pattern))]
     return [str(path) for path in (*by_id, *(path for path in plain if path.resolve() not in named))]
-
-
-def holders_of(path: str, root: Path = ROOT) -> tuple[list[Holder], int]:
-    """Who has a device open, links followed, and how many processes would not let themselves be looked into."""
-    target, hidden, found = str(Path(path).resolve()), 0, []
-    for place in sorted((root / "proc").glob("[0-9]*"), key=lambda one: int(one.name)):
-        try:
-            held = target in set(_open_files(place / "fd"))
-        except PermissionError:
-            hidden += 1
-        except OSError:
-            continue  # it ended meanwhile
-        else:
-            found += [Holder(int(place.name), _text(place / "comm") or "?")] * held
-    return found, hidden
-
-
-def _open_files(folder: Path) -> Iterator[str]:
-    for entry in folder.iterdir():
-        try:
-            yield str(entry.readlink())
-        except FileNotFoundError:
-            continue  # closed meanwhile
 
 
 def _text(path: Path) -> str:

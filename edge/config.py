@@ -37,6 +37,7 @@ __all__ = [
     "kit_from_toml",
     "merge",
     "toml_from_kit",
+    "toml_value",
     "with_zones",
 ]
 
@@ -166,8 +167,19 @@ def check(kit: Kit) -> None:
 
 def toml_from_kit(kit: Kit) -> str:
     """The ``kit.toml`` that gives ``kit`` again; keys that are None are left out, passwords in URIs are ``***``."""
-    lines = [f"{key} = {_toml_value(value)}" for key, value in msgspec.structs.asdict(kit).items() if value is not None]
-    return "\n".join(lines) + "\n"
+    safe = {key: _without_secrets(value) for key, value in msgspec.structs.asdict(kit).items() if value is not None}
+    return "".join(f"{key} = {toml_value(value)}\n" for key, value in safe.items())
+
+
+def toml_value(value: Any) -> str:
+    """A string, number, truth value, zone, or tuple of these as TOML."""
+    if isinstance(value, Zone):
+        return f"{{ name = {toml_value(value.name)}, box = {toml_value(value.box)} }}"
+    if isinstance(value, str):  # a JSON string is a TOML basic string, but for DEL
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    return json.dumps(value)
 
 
 def option_from_key(key: str) -> str:
@@ -228,11 +240,7 @@ def _check_zones(kit: Kit) -> None:
         raise UsageError(f"{seen}: it follows one warm face; leave it out, or give --people 1 and one zone")
 
 
-def _toml_value(value: Any) -> str:
-    if isinstance(value, Zone):
-        return f"{{ name = {_toml_value(value.name)}, box = {_toml_value(value.box)} }}"
-    if isinstance(value, str):  # a JSON string is a TOML basic string, but for DEL
-        return json.dumps(without_secrets(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+def _without_secrets(value: Any) -> Any:
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value)
+        return tuple(map(_without_secrets, value))
+    return without_secrets(value) if isinstance(value, str) else value

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.attached import attached_cameras, holders_of
+from edge.attached import attached_cameras
 from edge.cameras import camera_from_uri
 from edge.doctor import Check, Finding, Subject, explained, ok, poor
 from edge.errors import InputError, MmrphysError
 from edge.frames import FrameKind
+from edge.holders import holders_of
 from edge.uri import without_secrets
 
 __all__ = ["look"]
@@ -24,7 +25,7 @@ def look(subject: Subject) -> Iterator[Finding]:
     found = attached_cameras(subject.root)
     for one in found:
         what = f"{one.name} ({one.kind}): --{one.kind} {one.uri}"
-        yield poor(f"{what}: {one.problem}", "see its fix above, or plug it in again", needed=False) if one.problem \
+        yield poor(f"{what}: {one.problem}", one.fix, needed=False) if one.problem \
             else ok(what)  # fmt: skip
     if not found and subject.named and not any("/dev/" in uri for uri in (subject.kit.rgb, subject.kit.thermal) if uri):
         yield ok("no camera is plugged in, and the kit needs none here")

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.attached import Holder, holders_of, serial_ports
+from edge.attached import serial_ports
 from edge.doctor import Check, Finding, Subject, ok, poor
+from edge.holders import Holder, holders_of
 from edge.sinks import RESERVED, SCHEMES
 from edge.uri import parse_uri
 

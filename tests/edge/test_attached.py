@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import os
-import pty
 from pathlib import Path
 
-from edge.attached import attached_cameras, holders_of, serial_ports
+from edge.attached import attached_cameras, serial_ports
 
 
 def test_ports_are_named_by_id_once_and_cameras_stand_in_order(tmp_path: Path) -> None:
@@ -22,17 +20,3 @@ def test_ports_are_named_by_id_once_and_cameras_stand_in_order(tmp_path: Path) -
         (f"video:{dev / 'video2'}", "HD Webcam"),
         (f"video:{dev / 'video10'}", "video10"),
     ]
-
-
-def test_who_holds_a_device_is_found_through_links(tmp_path: Path) -> None:
-    master, slave = pty.openpty()
-    link = tmp_path / "by-id"
-    link.symlink_to(os.ttyname(slave))
-    try:
-        held, _ = holders_of(str(link))
-        assert os.getpid() in {one.pid for one in held}
-        assert all(one.name for one in held)
-    finally:
-        os.close(slave)
-        os.close(master)
-    assert holders_of(str(tmp_path / "by-id"))[0] == []

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from fakes.broker import Listener, Mosquitto, free_port, until
 
-from edge.attached import Holder
 from edge.bundle import default_bundle_dir
 from edge.config import Kit
 from edge.doctor import (
@@ -35,6 +34,7 @@ from edge.doctor import (
     storage,
     telemetry,
 )
+from edge.holders import Holder
 from edge.profile_board import Board, Clock
 
 S = 10**9
