@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.frames import FrameKind
+from edge.kernel_files import text_of
 
 __all__ = ["Attached", "attached_cameras", "serial_ports"]
 
@@ -34,7 +35,7 @@ class Attached:
 def attached_cameras(root: Path = ROOT) -> list[Attached]:
     """Every capture node as a ``video:`` camera, in the order of their numbers."""
     nodes = sorted((root / "dev").glob("video[0-9]*"), key=lambda path: int(path.name.removeprefix("video") or 0))
-    names = {node: _text(root / "sys/class/video4linux" / node.name / "name") for node in nodes}
+    names = {node: text_of(root / "sys/class/video4linux" / node.name / "name") for node in nodes}
     return [Attached(f"video:{node}", "rgb", names[node] or node.name) for node in nodes]
 
 
@@ -44,10 +45,3 @@ def serial_ports(root: Path = ROOT) -> list[str]:
     named = {link.resolve() for link in by_id}
     plain = [path for pattern in _SERIAL_NAMES for path in sorted((root / "dev").glob(pattern))]
     return [str(path) for path in (*by_id, *(path for path in plain if path.resolve() not in named))]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.kernel_files import text_of
+
 __all__ = ["Holder", "holders_of"]
 
 
@@ -28,7 +30,7 @@ def holders_of(path: str, root: Path = Path("/")) -> tuple[list[Holder], int]:
         except OSError:
             continue  # it ended meanwhile
         else:
-            found += [Holder(int(place.name), _name(place))] * held
+            found += [Holder(int(place.name), text_of(place / "comm") or "?")] * held
     return found, hidden
 
 
@@ -38,10 +40,3 @@ def _open_files(folder: Path) -> Iterator[str]:
             yield str(entry.readlink())
         except FileNotFoundError:
             continue  # closed meanwhile
-
-
-def _name(place: Path) -> str:
-    try:
-        return (place / "comm").read_text(encoding="utf-8", errors="replace").strip() or "?"
-    except OSError:
-        return "?"

@@ -17,6 +17,7 @@ from edge.config import Kit, Precision, RuntimeName, Speed, check, kit_from_toml
 from edge.errors import EvidenceError, FaultError, MmrphysError, UsageError
 from edge.interrupt import stop_on_signal
 from edge.uri import without_secrets
+from edge.vitals import Mode
 
 if TYPE_CHECKING:  # commands import their work when called
     from edge.measure import Measurement
@@ -35,6 +36,7 @@ def measure(
         float, typer.Option(metavar="N", min=1.0, max=3600.0, help="How long. HR needs about 10, RR about 25.")
     ] = 30.0,
     bundle: Annotated[str | None, typer.Option(metavar="DIR", help="Model bundle, instead of the default one.")] = None,
+    mode: Annotated[Mode | None, typer.Option(help="Whole windows, or frame by frame.")] = None,
     runtime: Annotated[RuntimeName | None, typer.Option(help="Inference engine.")] = None,
     precision: Annotated[Precision | None, typer.Option(help="Number format of the graph.")] = None,
     speed: Annotated[Speed, typer.Option(help="Pace of files and scenes.")] = "max",
@@ -48,7 +50,9 @@ def measure(
     Ends with 6 when no rate could be trusted. Ctrl-C ends it early, with what there is.
     """
     _check_out(out)
-    options = {"rgb": rgb, "thermal": thermal, "bundle": bundle, "runtime": runtime, "precision": precision}
+    options = {
+        "rgb": rgb, "thermal": thermal, "bundle": bundle, "mode": mode, "runtime": runtime, "precision": precision,
+    }  # fmt: skip
     kit = merge(kit_from_toml(config) if config else Kit(), options)
     kit = msgspec.structs.replace(kit, seconds=seconds, speed=speed, sinks=())
     check(kit)

@@ -17,6 +17,8 @@ import msgspec
 import numpy as np
 import onnxruntime
 
+from edge.kernel_files import number_of, text_of
+
 __all__ = ["Board", "Clock", "Machine", "board", "machine", "peak_rss_mb", "warnings_of"]
 
 _GPU = re.compile(r"gpu|gv11b|ga10b|gb10b", re.IGNORECASE)
@@ -67,7 +69,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def machine() -> Machine:
     """The facts of this machine, now."""
-    lines = _text(Path("/proc/cpuinfo")).splitlines()
+    lines = text_of(Path("/proc/cpuinfo")).splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
     return Machine(
         names[0] if names else platform.processor() or "unknown",
@@ -82,9 +84,9 @@ def machine() -> Machine:
 
 def board(root: Path = Path("/")) -> Board:
     """What the files below ``root`` tell, now."""
-    release = re.search(r"R(\d+).*?REVISION: *([\d.]+)", _text(root / "etc/nv_tegra_release"))
+    release = re.search(r"R(\d+).*?REVISION: *([\d.]+)", text_of(root / "etc/nv_tegra_release"))
     return Board(
-        _text(root / "proc/device-tree/model").rstrip("\0"),
+        text_of(root / "proc/device-tree/model").rstrip("\0"),
         f"{release[1]}.{release[2]}" if release else "",
         _power_mode(root),
         [*_cpu_clocks(root), *_gpu_clocks(root)],
@@ -115,25 +117,25 @@ def peak_rss_mb() -> float:
 
 def _power_mode(root: Path) -> str:
     """The name of the mode in force, from the number that nvpmodel keeps and its table."""
-    number = re.search(r"pmode:0*(\d+)", _text(root / "var/lib/nvpmodel/status"))
+    number = re.search(r"pmode:0*(\d+)", text_of(root / "var/lib/nvpmodel/status"))
     if not number:
         return ""
-    table = _text(root / "etc/nvpmodel.conf")
+    table = text_of(root / "etc/nvpmodel.conf")
     name = re.search(rf"POWER_MODEL\s+ID={number[1]}\s+NAME=(\S+)", table)
     return name[1] if name else f"mode {number[1]}"
 
 
 def _cpu_clocks(root: Path) -> Iterator[Clock]:
     for place in sorted((root / "sys/devices/system/cpu/cpufreq").glob("policy*")):
-        values = [_number(place / f"scaling_{key}_freq") for key in ("cur", "min", "max")]
-        yield from _clock(f"cpu {place.name}", values, 1e-3, _text(place / "scaling_governor"))
+        values = [number_of(place / f"scaling_{key}_freq") for key in ("cur", "min", "max")]
+        yield from _clock(f"cpu {place.name}", values, 1e-3, text_of(place / "scaling_governor"))
 
 
 def _gpu_clocks(root: Path) -> Iterator[Clock]:
     for place in sorted((root / "sys/class/devfreq").glob("*")):
-        if _GPU.search(place.name) or _GPU.search(_text(place / "device/of_node/name")):
-            values = [_number(place / f"{key}_freq") for key in ("cur", "min", "max")]
-            yield from _clock(f"gpu {place.name}", values, 1e-6, _text(place / "governor"))
+        if _GPU.search(place.name) or _GPU.search(text_of(place / "device/of_node/name")):
+            values = [number_of(place / f"{key}_freq") for key in ("cur", "min", "max")]
+            yield from _clock(f"gpu {place.name}", values, 1e-6, text_of(place / "governor"))
 
 
 def _clock(name: str, values: list[float | None], mhz: float, governor: str) -> Iterator[Clock]:
@@ -144,7 +146,7 @@ def _clock(name: str, values: list[float | None], mhz: float, governor: str) -> 
 
 def _temperatures(root: Path) -> dict[str, float]:
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
-    read = {_text(zone / "type") or zone.name: _number(zone / "temp") for zone in zones}
+    read = {text_of(zone / "type") or zone.name: number_of(zone / "temp") for zone in zones}
     return {name: round(value / 1000.0, 1) for name, value in read.items() if value is not None}
 
 
@@ -152,24 +154,10 @@ def _power(root: Path) -> dict[str, float]:
     """Watts of every rail of the board's monitors."""
     found = {}
     for place in sorted((root / "sys/class/hwmon").glob("hwmon*")):
-        if not _text(place / "name").startswith("ina"):
+        if not text_of(place / "name").startswith("ina"):
             continue
         for rail in (1, 2, 3):
-            volts, amperes = _number(place / f"in{rail}_input"), _number(place / f"curr{rail}_input")
+            volts, amperes = number_of(place / f"in{rail}_input"), number_of(place / f"curr{rail}_input")
             if volts is not None and amperes is not None:
-                found[_text(place / f"in{rail}_label") or f"rail {rail}"] = round(volts * amperes * 1e-6, 3)
+                found[text_of(place / f"in{rail}_label") or f"rail {rail}"] = round(volts * amperes * 1e-6, 3)
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _number(path: Path) -> float | None:
-    try:
-        return float(_text(path))
-    except ValueError:
-        return None

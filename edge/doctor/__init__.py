@@ -20,7 +20,7 @@ import msgspec
 from edge.config import Kit
 from edge.errors import FaultError, MmrphysError
 
-__all__ = ["CHECKS", "Check", "Finding", "Subject", "exit_code_of", "findings", "ok", "poor"]
+__all__ = ["CHECKS", "Check", "Finding", "Subject", "exit_code_of", "explained", "findings", "ok", "poor"]
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,10 @@ def poor(seen: str, fix: str, *, needed: bool, exit_code: int = FaultError.exit_
 
 def explained(error: MmrphysError, *, needed: bool = True) -> Finding:
     """An error of this program as a finding: what was seen, and, behind the last semicolon, what to do."""
-    seen, _, fix = str(error).rpartition("; ")
-    return poor(seen or fix, fix, needed=needed, exit_code=error.exit_code)
+    seen, semicolon, fix = str(error).rpartition("; ")
+    if not semicolon:
+        seen, fix = fix, "correct it in the kit, or install mmrphys-edge again"
+    return poor(seen, fix, needed=needed, exit_code=error.exit_code)
 
 
 def findings(subject: Subject, checks: Mapping[str, str] = CHECKS) -> Iterator[Finding]:
@@ -101,6 +103,8 @@ def findings(subject: Subject, checks: Mapping[str, str] = CHECKS) -> Iterator[F
             look: Check = importlib.import_module(module).look
             for finding in look(subject):
                 yield msgspec.structs.replace(finding, check=name)
+        except MmrphysError as error:
+            yield msgspec.structs.replace(explained(error), check=name)
         except Exception as error:  # the edge of a check: told, never silent
             log.debug("the check %s broke", name, exc_info=True)
             seen = f"this check broke ({type(error).__name__}: {error})"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.doctor import Check, Finding, Subject, ok, poor
+from edge.kernel_files import number_of, text_of
 from edge.profile_board import Board, board
 
 __all__ = ["look"]
@@ -56,29 +57,15 @@ def of_heat(facts: Board) -> Finding:
 def of_throttling(root: Path) -> Iterator[Finding]:
     """Over-current events of an Orin since it started, and cooling devices that slow processors down right now."""
     for place in sorted((root / "sys/class/hwmon").glob("hwmon*/oc[0-9]_event_cnt")):
-        events = _number(place)
+        events = number_of(place)
         if events:
             kind = _OVER_CURRENT.get(place.name[:3], place.name[:3])
             fix = "use the supply and cable the board asks for, or a lower power mode"
-            yield poor(f"{events} events of {kind} since the start slowed the board down", fix, needed=False)
+            yield poor(f"{events:.0f} events of {kind} since the start slowed the board down", fix, needed=False)
     for place in sorted((root / "sys/class/thermal").glob("cooling_device*")):
-        kind = _text(place / "type")
-        if ("cpufreq" in kind or "devfreq" in kind) and _number(place / "cur_state"):
+        kind = text_of(place / "type")
+        if ("cpufreq" in kind or "devfreq" in kind) and number_of(place / "cur_state"):
             yield poor(f"heat slows the processor down right now ({kind})", "give the box air", needed=False)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _number(path: Path) -> int:
-    try:
-        return int(_text(path))
-    except ValueError:
-        return 0
 
 
 _: Check = look

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.attached import attached_cameras
 from edge.cameras import camera_from_uri
 from edge.doctor import Check, Finding, Subject, explained, ok, poor
-from edge.errors import InputError, MmrphysError
+from edge.errors import InputError, MmrphysError, UsageError
 from edge.frames import FrameKind
 from edge.holders import holders_of
 from edge.uri import without_secrets
@@ -32,6 +32,9 @@ def look(subject: Subject) -> Iterator[Finding]:
     elif not found:
         fix = "plug one in and look for it with lsusb; a CSI camera needs gstreamer:, a network camera video:rtsp://"
         yield poor("no camera is plugged in", fix, needed=False)
+    if subject.named and subject.kit.rgb is None:
+        fix = "add a line rgb = ...; mmrphys setup writes a kit"
+        yield poor("the kit names no RGB camera", fix, needed=True, exit_code=UsageError.exit_code)
     for kind, uri in (("rgb", subject.kit.rgb), ("thermal", subject.kit.thermal)):
         if subject.named and uri not in (None, "none"):
             assert uri is not None

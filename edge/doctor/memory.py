@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from edge.doctor import Check, Finding, Subject, ok, poor
+from edge.kernel_files import text_of
 
 __all__ = ["look"]
 
@@ -15,10 +16,7 @@ LEAST_MB = 500.0
 
 def look(subject: Subject) -> Iterator[Finding]:
     """From the kernel's own count."""
-    try:
-        text = (subject.root / "proc/meminfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        text = ""
+    text = text_of(subject.root / "proc/meminfo")
     found = {name: int(kib) * 1024 / 1e6 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
     if "MemAvailable" not in found:
         yield ok("this kernel does not tell how much memory is left")

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fakes.video_files import write_video
 
 from edge.cli import main
 from edge.measure import Measurement
@@ -189,6 +190,16 @@ def test_wrong_words_end_with_2_before_anything_is_measured(
 def test_a_camera_that_is_not_there_is_its_own_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", "--rgb", "video:/nowhere.mp4", "--out", str(tmp_path / "a.png")]) == 3
     assert "there is no such file" in capsys.readouterr().err
+
+
+def test_what_was_seen_before_the_input_broke_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = write_video(tmp_path / "a.mp4", [np.full((120, 160, 3), n, np.uint8) for n in range(90)], front=True)
+    data = whole.read_bytes()
+    whole.write_bytes(data[: len(data) * 9 // 10])
+    assert main(["measure", "--rgb", f"video:{whole}", "--out", str(tmp_path / "a.png")]) == 3
+    said = capsys.readouterr()
+    assert "no face is found: face the camera" in said.out
+    assert "ended after" in said.err
 
 
 def test_ctrl_c_ends_early_with_what_there_is(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from edge.doctor import (
     storage,
     telemetry,
 )
+from edge.errors import UsageError
 from edge.holders import Holder
 from edge.profile_board import Board, Clock
 
@@ -57,6 +58,14 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(tmp_path: Path, mon
     found = list(findings(Subject(), {"broken": "broken_check", "telemetry": CHECKS["telemetry"]}))
     assert [(one.check, one.status) for one in found] == [("broken", "warn"), ("telemetry", "ok")]
     assert "KeyError" in found[0].seen
+
+
+def test_what_is_wrong_in_the_kit_fails_with_2() -> None:
+    kit = subject(sinks=("serial:/dev/ttyUSB0?baud=1&baud=2",))
+    (twice,) = findings(kit, {"serial": CHECKS["serial"]})
+    assert (twice.check, twice.status, twice.exit_code, twice.fix) == ("serial", "fail", 2, "give each once")
+    assert [one.exit_code for one in cameras.look(subject(Path("/nowhere")))] == [0, 2]
+    assert explained(UsageError("no semicolon")).seen == "no semicolon"
 
 
 def test_the_first_failure_decides_the_exit_code_and_warnings_none() -> None:
