@@ -23,6 +23,7 @@ from edge.doctor import (
     cameras,
     clock,
     exit_code_of,
+    explained,
     findings,
     memory,
     ok,
