@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import os
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ def judged(group: str, what: str, nodes: list[Node], *, member: bool) -> Finding
 
 
 def _join(group: str) -> str:
-    return f"sudo usermod -aG {group} {pwd.getpwuid(os.geteuid()).pw_name}, then log in again"
+    return f"sudo usermod -aG {group} $USER, then log in again"
 
 
 def _own_groups() -> set[str]:

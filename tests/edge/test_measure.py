@@ -144,6 +144,7 @@ def picture_of(path: Path) -> np.ndarray:
     return np.asarray(image)
 
 
+@pytest.mark.scenes
 def test_the_real_clip_is_measured(shared_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "face.png"
     code = main(["measure", "--rgb", f"video:{shared_dir / 'data/face.mp4'}", "--out", str(out), "--json"])
@@ -159,11 +160,12 @@ def test_the_real_clip_is_measured(shared_dir: Path, tmp_path: Path, capsys: pyt
     assert red > 200
 
 
+@pytest.mark.scenes
 def test_a_photograph_ends_with_6_and_shows_nothing_to_believe(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "photo.png"
-    scene = f"synthetic:?face=photo&seconds=10&seed=3&{SMALL}"
+    scene = f"synthetic:?face=photo&seconds=9&seed=3&{SMALL}"
     assert main(["measure", "--rgb", scene, "--thermal", "none", "--out", str(out)]) == 6
     said = capsys.readouterr()
     assert "HR   --- /min  withheld; ok in 0 of" in said.out
@@ -202,6 +204,7 @@ def test_what_was_seen_before_the_input_broke_is_told(tmp_path: Path, capsys: py
     assert "ended after" in said.err
 
 
+@pytest.mark.scenes
 def test_ctrl_c_ends_early_with_what_there_is(tmp_path: Path) -> None:
     """On a terminal: the countdown is drawn, an interrupt ends it, and the result of those seconds is told."""
     scene = f"synthetic:?seconds=600&seed=1&{SMALL}"

@@ -13,7 +13,7 @@ from edge.errors import FaultError
 from edge.frames import Frame
 from edge.pipeline import WaveBlock
 from edge.rig import CameraGeometry, Plane, Rig
-from edge.vitals import Vitals
+from edge.vitals import FACTS, REASONS, Vitals
 
 
 def test_looks_come_once_a_second_and_at_the_end() -> None:
@@ -97,6 +97,21 @@ def test_a_gap_starts_over() -> None:
 def test_too_few_frames_per_second_are_lost_with_the_reason() -> None:
     looks = Bench().feed(rgb_frames(10, fps=8)).finish()
     assert (looks[-1].hr.state, looks[-1].hr.why) == ("lost", ("low_fps",))
+    assert REASONS["low_fps"].said(looks[-1].facts["hr"]) == "the camera gives 8.0 frames a second, want >= 15"
+
+
+def test_what_was_measured_beside_the_rates_goes_with_them() -> None:
+    look = Bench().feed(rgb_frames(12)).finish()[-1]
+    facts = look.facts["hr"]
+    assert set(facts) <= set(FACTS)
+    assert facts["face_px"] == 80.0
+    assert facts["fps"] == pytest.approx(30.0)
+    assert facts["motion"] < 0.01
+    assert 30.0 < facts["level"] < 245.0
+    assert facts["seen_s"] == look.hr.window_s
+    per_min, power = look.spectra["hr"]
+    assert per_min[power.argmax()] == pytest.approx(HR_PER_MIN, abs=2.0)  # what was read is where the peak is
+    assert "rr" not in look.spectra  # too short to look at
 
 
 def test_a_face_that_leaves_takes_value_and_window() -> None:

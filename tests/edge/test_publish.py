@@ -50,6 +50,13 @@ def test_a_change_of_state_is_an_event_and_the_first_state_is_none(publisher: Pu
     assert "the head moves" in events[1].text
 
 
+def test_an_event_tells_the_number_behind_a_reason_where_it_was_measured(publisher: Publisher) -> None:
+    moving = dataclasses.replace(vitals(2, estimate("lost")), facts={"hr": {"motion": 0.031}})
+    out = records(publisher, vitals(1, estimate("ok", 70.0)), moving)
+    (event,) = (record for record in out if isinstance(record, Event))
+    assert event.text == "ok -> lost; the head moves by 3.1% of the face's width"
+
+
 def test_health_comes_first_and_then_every_ten_seconds(publisher: Publisher) -> None:
     out = records(publisher, *(vitals(second, estimate("starting")) for second in range(1, 35)))
     healths = [record for record in out if isinstance(record, Health)]

@@ -9,6 +9,7 @@ from rich.console import Console
 from edge.errors import UsageError
 from edge.sinks import SinkContext, sink_from_uri
 from edge.sinks.console import ConsoleSink
+from edge.sinks.console_text import reasons_text
 from edge.sinks.console_view import Person, Screen, draw
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import NOTICE
@@ -60,6 +61,14 @@ def test_the_table_says_everything_and_fits(full_screen, width):
     ):
         assert words in flat
     assert ("-0.2" in hr) == (width >= 80)
+
+
+def test_a_reason_has_its_number_where_the_record_holds_it(factory, vitals):
+    slow = Estimate(None, 0.0, "lost", ("low_fps", "dark"), 10.0, 240, None)
+    record = factory.numerics(dataclasses.replace(vitals, hr=slow, fps={"rgb": 8.04}))
+    told = reasons_text(record.hr, record)
+    assert told[0].startswith("the camera gives 8.0 frames a second, want >= 15: raise")
+    assert told[1].startswith("the face is too dark: ")
 
 
 def test_a_value_is_not_shown_once_it_is_older_than_ten_seconds(full_screen):
