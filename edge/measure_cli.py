@@ -47,7 +47,7 @@ def measure(
 ) -> None:
     """Measure once: rates, how sure they are, reasons where one is withheld, and a picture.
 
-    Ends with 6 when no rate could be trusted. Ctrl-C ends it early, with what there is.
+    Ends with 6 when no rate could be trusted. Ctrl-C ends it early.
     """
     _check_out(out)
     options = {

@@ -31,9 +31,9 @@ def doctor(
 ) -> int:
     """Find what keeps this machine from measuring, each finding with its fix.
 
-    Ends with 0 when all that is needed is well, with 2 when the kit itself is wrong, 3 when a camera fails, 4 when the
-    bundle does, and 5 when another part does; of several the first decides. Without a kit, inference and its parts are
-    needed and no camera or link is.
+    Ends with 0 when all that is needed is well, 2 when the kit itself is wrong,
+    3 when a camera fails, 4 when the bundle does, 5 when another part does; the
+    first failure decides. Without a kit, no camera and no link is needed.
     """
     from edge.doctor import Subject, exit_code_of, findings  # noqa: PLC0415
 

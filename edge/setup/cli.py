@@ -23,7 +23,8 @@ def setup(
 ) -> int:
     """Find cameras, broker and serial ports, check the frame rate, and write a kit.toml that was tried.
 
-    Ends with 0 when the kit was tried, 2 when its file may not be written, 3 when no camera can be used.
+    Ends with 0 when the kit was tried, 2 when its file may not be written,
+    3 when no camera can be used.
     """
     from rich.console import Console  # noqa: PLC0415 - commands import their work when called
 

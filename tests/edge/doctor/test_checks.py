@@ -173,6 +173,12 @@ def test_who_holds_the_camera_is_named(tmp_path: Path) -> None:
     assert held.exit_code == 3
 
 
+def test_a_camera_that_a_run_of_ours_holds_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cameras, "holders_of", lambda path, root: ([Holder(7, "mmrphys")], 0))
+    busy = poor("it is used by another program", "close it", needed=True, exit_code=3)
+    assert cameras._held(busy, "v4l2:/dev/video0", Path("/")).status == "ok"
+
+
 def test_a_serial_port_is_free_held_or_gone(tmp_path: Path) -> None:
     (gone,) = serial_port.look(subject(tmp_path, sinks=("serial:/dev/ttyUSB77",)))
     assert (gone.status, gone.exit_code) == ("fail", 5)
