@@ -29,7 +29,8 @@ CHANGED_PER_MIN: Mapping[RateName, float] = {"hr": 10.0, "rr": 5.0}
 """Looks that range over more than this are no longer of one rate."""
 FORMED = (
     "Each number is the median of the looks, one a second, in which the rate was ok. Its standard uncertainty joins "
-    "that of a look with the standard deviation of the looks."
+    "that of a look with the standard deviation of the looks; it assumes a steady rate read from the right peak, and "
+    "knows no bias."
 )
 
 

@@ -16,6 +16,7 @@ from edge.vitals import Mode
 __all__ = ["Report", "dict_from_report", "lines", "report_from_measurement"]
 
 LABELS: Mapping[RateName, str] = {"hr": "HR", "rr": "RR"}
+_NEEDS: Mapping[RateName, str] = {"hr": "HR needs about 10 s", "rr": "RR needs about 25 s"}
 _REASONS = 4
 _INDENT = " " * 5
 
@@ -114,7 +115,8 @@ def _rate_lines(name: RateName, rate: Measured, width: int) -> Iterator[str]:
         if rate.changed(name):
             yield f"{_INDENT}the rate changed meanwhile: the number is its median, not what it was throughout"
     for reason in rate.why[:_REASONS]:
-        text = f"{reason.sentence}: {reason.fix} ({reason.looks} looks)"
+        fix = f"{_NEEDS[name]} of a face in view" if reason.code == "warming_up" else reason.fix
+        text = f"{reason.sentence}: {fix} ({reason.looks} looks)"
         yield from textwrap.wrap(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT + "  ")
     if len(rate.why) > _REASONS:
         yield f"{_INDENT}and {len(rate.why) - _REASONS} more reasons; --json lists them"
