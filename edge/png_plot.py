@@ -83,8 +83,8 @@ class Sheet:
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         """A filled rectangle."""
-        corners = [(round(x * SCALE), round(y * SCALE)) for x, y in ((left, top), (right, bottom))]
-        cv2.rectangle(self._image, *corners, colour, cv2.FILLED)
+        one, other = ((round(x * SCALE), round(y * SCALE)) for x, y in ((left, top), (right, bottom)))
+        cv2.rectangle(self._image, one, other, colour, cv2.FILLED)
 
     def line(self, places: Floats, colour: Colour, width: float = 1.0) -> None:
         """A line through pixels ``[N, 2]``; NaN breaks it."""

@@ -23,6 +23,7 @@ def nothing_attached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "Surroundings", lambda: empty)
 
 
+@pytest.mark.scenes
 @pytest.mark.usefixtures("nothing_attached")
 def test_a_kit_is_written_and_tried_and_never_replaced_unasked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
