@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ TAIL_BYTES = 2_000_000
 _HEALTH_KINDS = frozenset({"health", "status", "meta"})
 _TECHNICAL = frozenset({"input_ended", "input_broken", "runtime_fault"})
 UNITS = "mmrphys*"
+_RATE = re.compile(r"\b[HR]R +[\d.]+ /min")
+"""What the sink ``console:`` prints into the journal of a service."""
 
 
 def write_report(path: Path, found: list[Finding], subject: Subject) -> None:
@@ -90,7 +93,8 @@ def _log() -> tuple[str, str]:
         return "", f"empty: the journal does not answer ({error})"
     if answer.returncode or not answer.stdout.strip():
         return "", f"empty: the journal has nothing of the units {UNITS} that this user may read"
-    return answer.stdout, f"the last {LOG_LINES} lines of the journal of the units {UNITS}"
+    kept = [line for line in answer.stdout.splitlines() if not _RATE.search(line)]
+    return "\n".join(kept), f"of the last {LOG_LINES} lines of the journal of the units {UNITS}, those without a rate"
 
 
 def _health(subject: Subject) -> tuple[str, str]:

@@ -12,6 +12,9 @@ import pytest
 from edge.cli import main
 from edge.config import Kit
 from edge.doctor.redact import Scrubber, scrubber_for
+from edge.sinks.console_text import line_from_record
+from edge.sinks.factory import RecordFactory
+from edge.vitals import Estimate, Vitals
 
 SECRETS = {
     "camera": "c4mera/pa?ss#w@rd",
@@ -22,6 +25,7 @@ SECRETS = {
     "bearer": "b3arer.abc.def",
     "record": "rec0rd-cam-pass",
 }
+ESTIMATE = Estimate(83.4, 0.8, "ok", (), 10.0, 0, 0.5)
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIplanted\n-----END EC PRIVATE KEY-----"
 
 
@@ -41,7 +45,9 @@ def journal(folder: Path) -> None:
     """A journalctl that answers like the real one."""
     program = folder / "journalctl"
     text = f"2026-11-24 mmrphys[7]: authorization: Bearer {SECRETS['bearer']}; password: {SECRETS['journal']}\n{KEY}\n"
-    (folder / "journal.txt").write_text(f"{text}2026-11-24 mmrphys[7]: the camera is back\n")
+    look = Vitals(ESTIMATE, ESTIMATE, 7 * 10**9, "bed-1", 0, "exact", "sha256:ab", {"rgb": 30.0}, {"rgb": 0})
+    printed = f"2026-11-24 mmrphys[7]: {line_from_record(RecordFactory('kit-7').numerics(look), look.pts_ns)}\n"
+    (folder / "journal.txt").write_text(f"{text}{printed}2026-11-24 mmrphys[7]: the camera is back\n")
     program.write_text(f"#!/bin/sh\ncat '{folder / 'journal.txt'}'\n")
     program.chmod(0o755)
 
@@ -82,6 +88,8 @@ def test_no_planted_secret_and_no_measurement_is_in_the_report_or_on_the_screen(
         assert secret not in everything, where
     assert "MHcCAQEEIplanted" not in everything
     assert "71.8125" not in everything
+    assert "83.4" in (tmp_path / "journal.txt").read_text()
+    assert "83.4" not in everything
     assert "0.123456" not in everything
     assert set(files) == {
         "findings.json", "versions.json", "board.json", "kit.toml", "log.txt", "health.jsonl", "README.txt",
@@ -89,7 +97,7 @@ def test_no_planted_secret_and_no_measurement_is_in_the_report_or_on_the_screen(
     kinds = [json.loads(line)["kind"] for line in files["health.jsonl"].splitlines()]
     assert kinds == ["health", "meta", "event"]
     assert "the camera is back" in files["log.txt"]
-    assert "the last 300 lines of the journal" in files["README.txt"]
+    assert "of the last 300 lines of the journal" in files["README.txt"]
     assert "out.jsonl" in files["README.txt"]
     assert json.loads(files["versions.json"])["packages"]["numpy"]
 
