@@ -96,9 +96,10 @@ def lines(report: Report, width: int) -> Iterator[str]:
     if report.others:
         yield f"{report.others + 1} people were seen; this is the one who could be measured best."
     yield ""
-    cameras = "; ".join(f"{kind} {fps:.1f} fps" for kind, fps in report.fps.items())
-    face = f"; face {report.face_px:.0f} px" if report.face_px else ""
-    yield from textwrap.wrap(f"{report.seconds:.0f} s of {report.source}; {cameras}{face}", width)
+    facts = [f"{report.seconds:.0f} s of {report.source}"]
+    facts += [f"{kind} {fps:.1f} fps" for kind, fps in report.fps.items()]
+    facts += [f"face {report.face_px:.0f} px"] if report.face_px else []
+    yield from textwrap.wrap("; ".join(facts), width)
     yield from textwrap.wrap(FORMED, width)
     yield NOTICE
 
