@@ -19,10 +19,10 @@ class Holder:
     name: str
 
 
-def holders_of(path: str, root: Path = Path("/")) -> tuple[list[Holder], int]:
+def holders_of(path: str, proc: Path = Path("/proc")) -> tuple[list[Holder], int]:
     """Who has a device open, links followed, and how many processes would not let themselves be looked into."""
     target, hidden, found = str(Path(path).resolve()), 0, []
-    for place in sorted((root / "proc").glob("[0-9]*"), key=lambda one: int(one.name)):
+    for place in sorted(proc.glob("[0-9]*"), key=lambda one: int(one.name)):
         try:
             held = target in set(_open_files(place / "fd"))
         except PermissionError:

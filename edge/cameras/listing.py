@@ -7,7 +7,7 @@ a camera is taken for is read from ``known.THERMAL``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from edge.cameras.uvc import Mode, UvcStream
 from edge.cameras.uvc_find import Nodes, explained
 from edge.cameras.v4l2 import FORMATS
 from edge.frames import FrameKind
+from edge.holders import holders_of
 
 __all__ = ["NO_CAMERAS", "FoundCamera", "found_cameras"]
 
@@ -123,20 +124,9 @@ def _use(stream: UvcStream, path: str, proc: Path) -> tuple[str, str]:
     """Whether another program streams from it: then the driver gives nobody else its buffers."""
     if not stream.is_busy():
         return "", ""
-    holders = ", ".join(_holders(path, proc)) or "another program"
-    return f"used by {holders}", "close that one first"
-
-
-def _holders(path: str, proc: Path) -> Iterator[str]:
-    """Other processes that have the node open, as far as we may see them."""
-    real = str(Path(path).resolve())
-    for process in sorted(proc.glob("[0-9]*"), key=lambda folder: int(folder.name)):
-        try:
-            opened = {str(link.readlink()) for link in (process / "fd").iterdir()}
-            if real in opened and int(process.name) != os.getpid():
-                yield f"{(process / 'comm').read_text().strip()} (process {process.name})"
-        except OSError:  # gone, or not ours to see
-            continue
+    holders, _ = holders_of(path, proc)
+    others = ", ".join(f"{one.name} (process {one.pid})" for one in holders if one.pid != os.getpid())
+    return f"used by {others or 'another program'}", "close that one first"
 
 
 def _argus(proc: Path) -> tuple[str, str]:

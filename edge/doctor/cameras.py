@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.attached import attached_cameras
-from edge.cameras import camera_from_uri
+from edge.cameras import Camera, camera_from_uri
+from edge.cameras.listing import found_cameras
+from edge.cameras.uvc_find import Nodes
 from edge.doctor import Check, Finding, Subject, explained, ok, poor
-from edge.errors import InputError, MmrphysError, UsageError
-from edge.frames import FrameKind
+from edge.errors import InputError, MmrphysError, SilentError, UsageError
+from edge.frames import Frame, FrameKind
 from edge.holders import holders_of
 from edge.uri import without_secrets
 
@@ -22,7 +24,8 @@ PATIENCE_S = 12.0
 
 def look(subject: Subject) -> Iterator[Finding]:
     """What is attached, then each camera that the kit names."""
-    found = attached_cameras(subject.root)
+    root = subject.root
+    found = found_cameras(Nodes(root / "dev", root / "sys/class/video4linux"), root / "proc")
     for one in found:
         what = f"{one.name} ({one.kind}): --{one.kind} {one.uri}"
         yield poor(f"{what}: {one.problem}", one.fix, needed=False) if one.problem \
@@ -58,7 +61,7 @@ def _one_frame(kind: FrameKind, uri: str, root: Path) -> Finding:
         camera = camera_from_uri(uri, kind)
         camera.open()
         try:
-            frame = camera.read()
+            frame = _first_frame(camera)
         finally:
             camera.close()
     except MmrphysError as error:
@@ -69,10 +72,21 @@ def _one_frame(kind: FrameKind, uri: str, root: Path) -> Finding:
     return ok(f"the kit's {kind} camera {camera.name} gives {width} x {height} frames, stamps from {frame.clock}")
 
 
+def _first_frame(camera: Camera) -> Frame | None:
+    """The first frame; a live camera that has none for the moment is asked again until patience ends."""
+    end_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return camera.read()
+        except SilentError:
+            if time.monotonic() >= end_s:
+                raise
+
+
 def _held(finding: Finding, uri: str, root: Path) -> Finding:
     """The finding, with who holds the device, where somebody does."""
     path = uri.partition(":")[2].partition("?")[0]
-    holders, _ = holders_of(path, root) if path.startswith("/dev/") else ([], 0)
+    holders, _ = holders_of(path, root / "proc") if path.startswith("/dev/") else ([], 0)
     if not holders:
         return finding
     if any(one.name.startswith("mmrphys") for one in holders):

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.attached import serial_ports
 from edge.doctor import Check, Finding, Subject, ok, poor
 from edge.holders import Holder, holders_of
+from edge.serial_ports import serial_ports
 from edge.sinks import RESERVED, SCHEMES
 from edge.uri import parse_uri
 
@@ -27,18 +27,18 @@ def look(subject: Subject) -> Iterator[Finding]:
     for text in targets:
         yield _of_port(parse_uri(text, "sink", SCHEMES, RESERVED).target, subject.root)
     if not targets:
-        found = serial_ports(subject.root)
+        found = serial_ports(subject.root / "dev")
         yield ok(f"no port in the kit; there are: {', '.join(found)}" if found else "no port in the kit, none here")
 
 
 def _of_port(path: str, root: Path) -> Finding:
     if not Path(path).exists():
-        there = ", ".join(serial_ports(root)) or "no port at all"
+        there = ", ".join(serial_ports(root / "dev")) or "no port at all"
         return poor(f"{path} is not there; there is {there}", "plug it in, or name another in the kit", needed=True)
     if not os.access(path, os.R_OK | os.W_OK):
         fix = "sudo usermod -aG dialout $USER, then log in again"
         return poor(f"no permission for {path}", fix, needed=True)
-    return judged(path, *holders_of(path, root))
+    return judged(path, *holders_of(path, root / "proc"))
 
 
 def judged(path: str, holders: list[Holder], hidden: int) -> Finding:

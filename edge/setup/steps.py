@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from edge.attached import Attached, attached_cameras, serial_ports
 from edge.cameras import Camera, camera_from_uri
+from edge.cameras.listing import FoundCamera, found_cameras
 from edge.config import Kit, merge
 from edge.errors import InputError, MmrphysError
 from edge.frames import FrameKind
 from edge.holders import Holder, holders_of
+from edge.serial_ports import serial_ports
 from edge.setup.ask import Asker
 from edge.setup.links import FoundBroker, found_brokers
 from edge.setup.rate import Reached, reached
@@ -29,7 +30,7 @@ _TRIES = 5
 class Surroundings:
     """How set-up looks at its machine; tests give another one."""
 
-    cameras: Callable[[], list[Attached]] = attached_cameras
+    cameras: Callable[[], list[FoundCamera]] = found_cameras
     camera_from_uri: Callable[[str, FrameKind], Camera] = camera_from_uri
     reached: Callable[[Sequence[Camera]], list[Reached]] = reached
     brokers: Callable[[], list[FoundBroker]] = found_brokers
@@ -60,23 +61,23 @@ def kit_from_answers(machine: Surroundings, asker: Asker, say: Callable[[str], N
 # ------------------------------------------------------------------------------------------------ cameras
 
 
-def _told_cameras(machine: Surroundings, say: Callable[[str], None]) -> list[Attached]:
+def _told_cameras(machine: Surroundings, say: Callable[[str], None]) -> list[FoundCamera]:
     """The cameras that can be used, the RGB ones first, after all were told; a scene when there is none."""
     say("Cameras")
     found = machine.cameras()
     for one in found:
-        if one.problem:
+        if not one.usable:
             say(f"     {one.name} ({one.kind}): {one.problem}; {one.fix}")
-    usable = sorted((one for one in found if not one.problem), key=lambda one: one.kind == "thermal")
+    usable = sorted((one for one in found if one.usable), key=lambda one: one.kind == "thermal")
     if not any(one.kind == "rgb" for one in usable):
         say("     no RGB camera can be used; the synthetic scene, which is no patient, stands in to try the rest")
-        usable = [Attached(SYNTHETIC, "rgb", "SYNTHETIC scene, not a camera"), *usable]
+        usable = [FoundCamera("", SYNTHETIC, "rgb", "SYNTHETIC scene, not a camera", ""), *usable]
     for number, one in enumerate(usable, 1):
         say(f"  {number}  {one.name} ({one.kind}): --{one.kind} {one.uri}")
     return usable
 
 
-def _chosen_rgb(found: list[Attached], machine: Surroundings, asker: Asker, say: Callable[[str], None]) -> str:
+def _chosen_rgb(found: list[FoundCamera], machine: Surroundings, asker: Asker, say: Callable[[str], None]) -> str:
     """The URI of an RGB camera that gives frames. One that does not is left out of the next question."""
     options = [one.uri for one in found if one.kind == "rgb"]
     for _ in range(_TRIES):
@@ -96,7 +97,7 @@ def _chosen_rgb(found: list[Attached], machine: Surroundings, asker: Asker, say:
 
 
 def _chosen_thermal(
-    found: list[Attached], rgb: str, machine: Surroundings, asker: Asker, say: Callable[[str], None]
+    found: list[FoundCamera], rgb: str, machine: Surroundings, asker: Asker, say: Callable[[str], None]
 ) -> str | None:
     """The URI of a thermal camera, or ``none``; None where a scene brings its own."""
     if rgb.startswith(SYNTHETIC):

@@ -35,7 +35,7 @@ from edge.doctor import (
     storage,
     telemetry,
 )
-from edge.errors import UsageError
+from edge.errors import SilentError, UsageError
 from edge.holders import Holder
 from edge.profile_board import Board, Clock
 
@@ -139,6 +139,28 @@ def test_the_kits_camera_gives_a_frame_or_fails_with_3(tmp_path: Path) -> None:
     (_, gone) = cameras.look(subject(tmp_path, rgb="video:/nowhere.mp4", thermal="none"))
     assert (gone.status, gone.exit_code) == ("fail", 3)
     assert gone.fix == "check the path"
+
+
+def test_a_node_that_cannot_be_used_is_told_with_its_fix(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/video3").touch()  # a plain file answers no ioctl
+    (found,) = cameras.look(Subject(root=tmp_path))
+    assert (found.status, found.exit_code) == ("warn", 0)
+    assert "it is no camera" in found.seen
+    assert found.fix
+
+
+def test_a_camera_that_is_silent_for_a_moment_is_asked_again() -> None:
+    class Waking:
+        turns = 0
+
+        def read(self) -> str:
+            self.turns += 1
+            if self.turns < 3:
+                raise SilentError("nothing came")
+            return "frame"
+
+    assert cameras._first_frame(Waking()) == "frame"  # type: ignore[arg-type, comparison-overlap]  # what it uses of both
 
 
 def test_a_camera_that_never_gives_a_frame_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

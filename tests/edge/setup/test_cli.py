@@ -19,7 +19,7 @@ def nothing_attached(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's own devices and brokers stay out of the test."""
     from edge.setup import rate, steps
 
-    empty = steps.Surroundings(cameras=list, brokers=list, ports=list, reached=lambda some: rate.reached(some, 2.2))
+    empty = steps.Surroundings(cameras=list, brokers=list, ports=list, reached=lambda some: rate.reached(some, 0.5))
     monkeypatch.setattr(steps, "Surroundings", lambda: empty)
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import pty
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fakes.broker import Mosquitto
+from fakes.uvc_kernel import FakeCamera, FakeMode, Machine, Sent
 
-from edge.attached import Attached
-from edge.cameras import Camera
+from edge.cameras import Camera, v4l2
+from edge.cameras.listing import FoundCamera, found_cameras
+from edge.cameras.uvc_find import Nodes
+from edge.cameras.uvc_structs import Control
 from edge.config import Kit, kit_from_toml
 from edge.errors import InputError, UsageError
 from edge.frames import Frame, FrameKind
@@ -22,11 +28,15 @@ from edge.setup.kit_file import COMMENTS, text_from_kit, write_kit
 from edge.setup.links import FoundBroker, found_brokers
 from edge.setup.rate import reached
 from edge.setup.steps import SYNTHETIC, Surroundings, kit_from_answers
+from edge.uri import parse_uri
 
 S = 10**9
-WEBCAM = Attached("v4l2:/dev/v4l/by-id/webcam", "rgb", "HD Webcam")
-LEPTON = Attached("lepton:/dev/v4l/by-id/lepton", "thermal", "Lepton 3.5")
-BUSY = Attached("v4l2:/dev/video4", "rgb", "Other", "used by zoom (process 7)", "close that one first")
+WEBCAM = FoundCamera("/dev/x", "v4l2:/dev/v4l/by-id/webcam", "rgb", "HD Webcam", "uvcvideo")
+LEPTON = FoundCamera("/dev/x", "lepton:/dev/v4l/by-id/lepton", "thermal", "Lepton 3.5", "uvcvideo")
+BUSY = FoundCamera(
+    "/dev/video4", "v4l2:/dev/video4", "rgb", "Other", "uvcvideo",
+    problem="used by zoom (process 7)", fix="close that one first",
+)  # fmt: skip
 
 
 class Clockwork:
@@ -75,7 +85,7 @@ class Answers(Best):
 
 
 def machine(
-    *cameras: Attached,
+    *cameras: FoundCamera,
     make: Callable[[str, FrameKind], Camera] = Clockwork,
     brokers: Sequence[FoundBroker] = (),
     ports: Sequence[str] = (),
@@ -101,6 +111,33 @@ def test_the_best_is_the_first_camera_of_each_kind_that_can_be_used() -> None:
     assert "exposure, white balance and gain are locked" in said
 
 
+def test_a_v4l2_camera_is_listed_by_its_id_and_locked_while_it_is_watched(tmp_path: Path) -> None:
+    """The listing, the driver and its lock, on a kernel of the tests."""
+    computer = Machine(tmp_path)
+    sends = (Sent(bytes(64 * 48 * 2), round((7.0 + n / 30.0) * S), n) for n in range(400))
+    webcam = FakeCamera(
+        [FakeMode("YUYV", 64, 48)], controls={Control.EXPOSURE_AUTO: 3, Control.EXPOSURE_ABSOLUTE: 156},
+        sends=deque(sends),
+    )  # fmt: skip
+    computer.plug(0, webcam, by_id="usb-webcam-index0", usb_id="046d:082d")
+    nodes = Nodes(computer.dev, computer.sys, computer.open)
+
+    def make(text: str, kind: FrameKind) -> Camera:
+        camera: Any = v4l2.from_uri(parse_uri(text, "camera", ["v4l2"]), kind, nodes)
+        camera.live = False  # this kernel does not pace its pictures: none may be dropped for being late
+        return camera
+
+    around = replace(
+        machine(make=make),
+        cameras=lambda: found_cameras(nodes, tmp_path / "no-proc"),
+        reached=lambda some: reached(some, 3.0),
+    )
+    kit, said = set_up(around)
+    assert kit.rgb == f"v4l2:{computer.dev}/v4l/by-id/usb-webcam-index0"
+    assert "rgb: 64 x 48, 30.00 frames a second" in said
+    assert webcam.controls == {Control.EXPOSURE_AUTO: 1, Control.EXPOSURE_ABSOLUTE: 156}
+
+
 def test_without_a_camera_the_scene_stands_in_and_is_named_as_one() -> None:
     kit, said = set_up(machine())
     assert (kit.rgb, kit.thermal) == (SYNTHETIC, None)
@@ -115,11 +152,11 @@ def test_without_thermal_the_kit_says_none() -> None:
 
 
 def test_a_camera_that_does_not_open_is_told_and_the_next_one_taken() -> None:
-    kit, said = set_up(machine(Attached("video:broken", "rgb", "Broken"), WEBCAM))
+    kit, said = set_up(machine(FoundCamera("/dev/x", "video:broken", "rgb", "Broken", "uvcvideo"), WEBCAM))
     assert kit.rgb == WEBCAM.uri
     assert "permission denied; add yourself to the group video" in said
     with pytest.raises(InputError, match="no RGB camera was chosen"):
-        set_up(machine(Attached("video:broken", "rgb", "Broken")))
+        set_up(machine(FoundCamera("/dev/x", "video:broken", "rgb", "Broken", "uvcvideo")))
 
 
 def test_an_address_may_be_given_instead() -> None:
