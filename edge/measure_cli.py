@@ -30,7 +30,7 @@ __all__ = ["measure"]
 def measure(
     *,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="A kit.toml; options given here win.")] = None,
-    rgb: Annotated[str | None, typer.Option(metavar="URI", help="RGB camera, for example video:/dev/video0")] = None,
+    rgb: Annotated[str | None, typer.Option(metavar="URI", help="RGB camera, for example v4l2:/dev/video0")] = None,
     thermal: Annotated[str | None, typer.Option(metavar="URI", help="Thermal camera, or none.")] = None,
     seconds: Annotated[
         float, typer.Option(metavar="N", min=1.0, max=3600.0, help="How long. HR needs about 10, RR about 25.")

@@ -32,7 +32,7 @@ COMMENTS: dict[str, str] = {
     "pair_gate_ms": "largest distance of the stamps of an RGB and a thermal frame that belong together",
 }
 """One line for each key of a kit."""
-_EXAMPLES = {"rig": "rig.json", "bundle": "my-bundle", "thermal": "none", "rgb": "video:/dev/video0", "seconds": 60.0}
+_EXAMPLES = {"rig": "rig.json", "bundle": "my-bundle", "thermal": "none", "rgb": "v4l2:/dev/video0", "seconds": 60.0}
 
 
 def text_from_kit(kit: Kit) -> str:

@@ -38,7 +38,7 @@ def test_the_query_of_a_network_camera_stays_with_the_camera() -> None:
     [
         ("synthetik:", "did you mean 'synthetic'"),
         ("face.mp4", "no known scheme"),
-        ("lepton:/dev/video1", "lepton: is planned and not built yet"),
+        ("lepton:/dev/video1", "a Lepton is a thermal camera"),
         ("synthetic:?seed=1&hr=1&hr=2", "synthetic: gives the parameter 'hr' twice"),
     ],
 )
