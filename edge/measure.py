@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge.pipeline import Output
+from edge.pipeline import Output, Presence
 from edge.svg_plot import with_gaps
 from edge.vitals import REASONS, STATES, Estimate, State, Vitals
 
@@ -115,7 +115,9 @@ class Measurement:
         self.newest: Vitals | None = None
 
     def take(self, output: Output) -> None:
-        """Add a look, or a piece of waveform."""
+        """Add a look, or a piece of waveform; who comes and goes does not matter here."""
+        if isinstance(output, Presence):
+            return
         seen = self._seen.setdefault((output.zone, output.person), _Seen())
         if isinstance(output, Vitals):
             if self._begin_ns is None:
