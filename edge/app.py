@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from edge.bundle import Bundle, load_bundle
+from edge.bundle import Bundle, Graph, load_bundle
 from edge.cameras import Camera, camera_from_uri
 from edge.config import Kit
 from edge.engine_build import BuildStoppedError
@@ -29,8 +30,11 @@ from edge.faces.looks import Lag
 from edge.faces.track import FaceTracker, Tracker, TrackerConfig
 from edge.faces.warm import WarmDetector
 from edge.frames import Frame, FrameKind
-from edge.load import DeviceLoad
-from edge.loop import Aside, Ended, SinkWorker, frames
+from edge.load import DeviceLoad, hottest_degc
+from edge.load_budget import LoadBudget
+from edge.loop import Aside, Ended, Inbox, SinkWorker, frames
+from edge.pacing import Pacer
+from edge.person import Person
 from edge.pipeline import Options, Output, Pipeline
 from edge.publish import Publisher, Summary
 from edge.rig import IDENTITY, Rig, load_rig
@@ -38,6 +42,7 @@ from edge.runtimes import RUNTIMES, Runtime
 from edge.sinks import Sink, SinkContext, sink_from_uri
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import EventCode, Record, Severity
+from edge.stream_graph import StreamEngine
 from edge.vitals import Truth, Vitals
 from edge.zones import InZones
 
@@ -100,6 +105,7 @@ def run_kit(
     bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
     _check_measurable(bundle, cameras)
     rig = load_rig(Path(kit.rig)) if kit.rig else IDENTITY
+    stream = _stream(kit, bundle)
     try:
         engine = runtime_from_kit(kit, bundle, stop)
     except BuildStoppedError as error:  # as a run that is stopped: in order, before its first frame
@@ -116,7 +122,7 @@ def run_kit(
         rig.check_cameras(_ids(cameras))
         live = any(camera.live for camera in cameras)
         tracker = _tracker(kit, Lag(_LIVE_LAG_FRAMES, aside.start) if live else Lag())
-        run = _Run(kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch)
+        run = _Run(kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream)
         return run.check(as_json=as_json) if check else run.to_the_end(opened, as_json=as_json)
 
 
@@ -164,9 +170,12 @@ def _drifts_ppm(cameras: Iterable[Camera]) -> dict[FrameKind, float]:
 
 
 def runtime_from_kit(kit: Kit, bundle: Bundle, stop: threading.Event | None = None) -> Runtime:
-    """The runtime that ``kit`` asks for, after its self-test; BuildStoppedError when ``stop`` was set before."""
+    """What runs whole windows, after its self-test; in mode ``stream`` those for which no stream can be believed.
+
+    BuildStoppedError when ``stop`` was set before.
+    """
     name = "onnxrt" if kit.runtime == "auto" else kit.runtime
-    runtime: Runtime = importlib.import_module(RUNTIMES[name]).open_runtime(bundle, kit.mode, kit.precision, stop)
+    runtime: Runtime = importlib.import_module(RUNTIMES[name]).open_runtime(bundle, "exact", kit.precision, stop)
     return runtime
 
 
@@ -178,6 +187,22 @@ def _tracker(kit: Kit, lag: Lag) -> Tracker:
     if kit.zones or kit.most_people > 1:
         return CrowdTracker(detector, kit.most_people, lag=lag)
     return FaceTracker(detector, lag=lag)
+
+
+def _stream(kit: Kit, bundle: Bundle) -> _Stream | None:
+    """The stream graph that mode ``stream`` runs; on the CPU whatever the runtime of the windows is."""
+    if kit.mode != "stream":
+        return None
+    engine, graph = importlib.import_module("edge.runtimes.onnxrt_stream").open_stream(bundle, kit.precision)
+    return _Stream(engine, graph)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stream:
+    """A stream graph that passed its self-test, and why it was chosen."""
+
+    engine: StreamEngine
+    graph: Graph
 
 
 class _Run:
@@ -194,25 +219,29 @@ class _Run:
         tracker: Tracker,
         stop: threading.Event,
         watch: Callable[[Output], None] | None,
+        stream: _Stream | None = None,
     ) -> None:
         self._watch = watch
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
         self._rig = rig
         self._live = any(camera.live for camera in cameras)
-        options = Options(
-            kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode, rig, kit.zones, kit.most_people
-        )
+        self._stream = stream
+        person = partial(Person, stream=stream.engine if stream else None)
+        options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, rig, kit.zones, kit.most_people)
         own = kit.thermal_roi == "own"
         warm = FaceTracker(WarmDetector(), TrackerConfig(look_every_s=_WARM_LOOK_S)) if own else None
-        self._pipeline = Pipeline(bundle, runtime, tracker, options, warm=warm)
+        self._pipeline = Pipeline(bundle, runtime, tracker, options, person, warm)
         self._workers = [SinkWorker(sink, wait=not self._live, stop=stop) for sink in sinks]
         self._factory = RecordFactory(kit.device_id)
         self._publisher = Publisher(
             self._factory,
             lambda: replace(self._pipeline.counts, drift_ppm=_drifts_ppm(cameras)),
             lambda: {worker.sink.name: worker.dropped for worker in self._workers},
-            *([DeviceLoad()] if self._live else []),
+            *([self._load] if self._live else []),
         )
+        self._device_load = DeviceLoad()
+        self._inbox = Inbox([camera.kind for camera in cameras], live=self._live)
+        self._pacer = self._pacer_if_live()
         self._summary = Summary()
         self._error: MmrphysError | None = None
         self._begin_ns: int | None = None
@@ -265,7 +294,7 @@ class _Run:
         return {
             "cameras": {camera.kind: camera.name for camera in self._cameras},
             "bundle": {"name": manifest.name, "id": self._bundle.id, "signature": self._bundle.signature},
-            "runtime": self._runtime.name,
+            "runtime": self._runtime_name,
             "rig": self._rig.hash or None,
             "sinks": [{"name": worker.sink.name, "connected": worker.sink.connected} for worker in self._workers],
         }
@@ -297,7 +326,8 @@ class _Run:
     def _all_frames(self) -> None:
         if self._live:
             self._begin_ns = time.monotonic_ns()
-        for item in frames(self._cameras, realtime=self._kit.speed == "realtime", stop=self._stop):
+        realtime = self._kit.speed == "realtime"
+        for item in frames(self._cameras, realtime=realtime, stop=self._stop, inbox=self._inbox):
             if self._enough(item):
                 break
             if isinstance(item, Ended):
@@ -305,10 +335,31 @@ class _Run:
                     break
             elif item is not None:
                 self._newest_ns = item.pts_ns
-                self._publish(self._pipeline.push(item))
+                with self._pacer.working() if self._pacer else nullcontext():
+                    self._publish(self._pipeline.push(item))
             if self._live:  # on every turn: one camera may be silent while the other sends
                 self._publish(self._pipeline.idle(time.monotonic_ns()))  # the clock of live stamps
+            self._keep_pace()
         self._publish(self._pipeline.finish())
+
+    def _pacer_if_live(self) -> Pacer | None:
+        """Files wait, so they never adapt."""
+        if not self._live:
+            return None
+        return Pacer(
+            LoadBudget(self._kit.hop_s), lambda: self._inbox.waiting, lambda: self._inbox.dropped, hottest_degc
+        )
+
+    def _load(self) -> dict[str, float | None]:
+        return self._device_load() | {"hop_s": self._pacer.budget.hop_s if self._pacer else None}
+
+    def _keep_pace(self) -> None:
+        """Look less often when the device cannot keep up, or as often again, and say so."""
+        pace = self._pacer.step() if self._pacer else None
+        if pace is not None:
+            self._pipeline.pace(pace.hop_s, pace.face_every_s)
+            often = f"the model now runs every {pace.hop_s:g} s, the face is looked for every {pace.face_every_s:g} s"
+            self._event("pace", "notice", f"{often}: {pace.why}")
 
     def _enough(self, item: Frame | Ended | None) -> bool:
         """True when ``seconds`` are over, or no sink is left that takes records."""
@@ -353,19 +404,25 @@ class _Run:
             worker.put(record, pts_ns)
 
     def _meta(self) -> Record:
-        graph = self._runtime.graph
+        graph = self._stream.graph if self._stream else self._runtime.graph
         return self._factory.meta(
             software=f"mmrphys-edge {metadata.version('mmrphys-edge')}",
             bundle=self._bundle.id,
             signature=self._bundle.signature,
             graph=graph.name,
             graph_why=graph.why,
-            runtime=self._runtime.name,
+            runtime=self._runtime_name,
             mode=self._kit.mode,
             zones=[zone.name for zone in self._kit.watched],
             cameras={camera.kind: camera.name for camera in self._cameras},
             rig=self._rig.hash or None,
         )
+
+    @property
+    def _runtime_name(self) -> str:
+        """Who computes: in mode ``stream`` two, the stream and the windows that stand by."""
+        name = self._runtime.name
+        return f"{self._stream.engine.name}; windows where no stream is believed: {name}" if self._stream else name
 
 
 def _lines_from_found(found: Mapping[str, Any]) -> Iterator[str]:

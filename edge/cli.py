@@ -215,7 +215,9 @@ def run(
         str | None, _option("bundle", "DIR", "Folder of the model bundle, instead of the default one.")
     ] = None,
     sink: Annotated[list[str] | None, _option("sinks", "URI", "Where records go; repeat for several.")] = None,
-    mode: Annotated[Mode | None, _option("mode", None, "Whole windows, or frame by frame.")] = None,
+    mode: Annotated[
+        Mode | None, _option("mode", None, "Whole windows, or a guarded stream: waves at once, less work a frame.")
+    ] = None,
     hop: Annotated[float | None, _option("hop_s", "SECONDS", "Seconds between two inferences.")] = None,
     speed: Annotated[Speed | None, _option("speed", None, "Pace of files and scenes.")] = None,
     runtime: Annotated[RuntimeName | None, _option("runtime", None, "Inference engine.")] = None,

@@ -48,11 +48,6 @@ Precision = Literal["auto", "fp32", "fp16", "int8", "force-fp16", "force-int8"]
 
 ThermalRoi = Literal["rgb", "own"]
 
-NOT_BUILT: Mapping[str, tuple[str, ...]] = {
-    "mode": ("stream",),
-}
-"""Values that are part of the contract and come with a later version."""
-
 
 def device_from_host_name(host: str) -> str:
     """The first label of a host name, all but letters, digits, - and _ made ``-``; ``device`` when nothing is left."""
@@ -151,16 +146,11 @@ def check(kit: Kit) -> None:
     Raises
     ------
     UsageError
-        No RGB camera, cameras that contradict each other, or a value that is not built yet in this version.
+        No RGB camera, or cameras that contradict each other.
     """
     if kit.rgb is None:
         alone = "--thermal is given without --rgb" if kit.thermal not in (None, "none") else "--rgb is missing"
         raise UsageError(f"{alone}; name an RGB camera, for example --rgb synthetic: or --rgb v4l2:/dev/video0")
-    for key, values in NOT_BUILT.items():
-        value = getattr(kit, key)
-        if value is not None and (not values or value in values):
-            given = f"{option_from_key(key)} {value}"
-            raise UsageError(f"{given} is planned and not built yet in this version; leave it out")
     _check_one_scene(kit.rgb, kit.thermal)
     _check_zones(kit)
 

@@ -16,7 +16,7 @@ from edge.faces.likeness import Likeness
 from edge.faces.motion import MotionMeter
 from edge.faces.track import FaceTrack
 from edge.frames import FramePair
-from edge.person import Subject
+from edge.person import Subject, Waves
 
 __all__ = ["Follower", "Heat"]
 
@@ -46,8 +46,8 @@ class Follower:
         """The face is not there any more."""
         self.track = self._grid = None
 
-    def see(self, pair: FramePair, track: FaceTrack, heat: Heat, *, crowded: bool = False) -> None:
-        """The face in the next pair. ``heat`` is asked once for each thermal frame.
+    def see(self, pair: FramePair, track: FaceTrack, heat: Heat, *, crowded: bool = False) -> list[Waves]:
+        """The face in the next pair; gives what a stream has to show. ``heat`` is asked once for each thermal frame.
 
         ``crowded``: others are about. Then a picture that does not match what was there before may be another face that
         stepped in, and the buffers begin anew: two people's signals never share a window.
@@ -67,7 +67,7 @@ class Follower:
             self._begin(t_ns)
             motion = self._motion.step(image, track.box)
         move = np.array([motion.x, motion.y], dtype=np.float32)
-        self._to_grid(pair, cells, self._thermal(pair, region, heat), move)
+        return self._to_grid(pair, cells, self._thermal(pair, region, heat), move)
 
     def moved_within(self, window_ns: float, t_ns: int) -> bool:
         """Whether the face jumped to another place in the ``window_ns`` before ``t_ns``."""
@@ -94,11 +94,13 @@ class Follower:
         cells = self._heat[1]
         return None if cells is None else (stamp, cells)
 
-    def _to_grid(self, pair: FramePair, cells: Cells, thermal: tuple[int, Cells] | None, move: Cells) -> None:
+    def _to_grid(self, pair: FramePair, cells: Cells, thermal: tuple[int, Cells] | None, move: Cells) -> list[Waves]:
         assert self._grid is not None
+        shown: list[Waves] = []
         t_ns = pair.rgb.pts_ns
         self._moves.extend((sample.k, sample.cells) for sample in self._move_grid.push(t_ns, move))
         for frame in self._grid.push(t_ns, cells, thermal):
             while self._moves[0][0] < frame.k:
                 self._moves.popleft()
-            self.subject.take(frame, self._moves.popleft()[1])
+            shown += self.subject.take(frame, self._moves.popleft()[1])
+        return shown

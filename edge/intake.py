@@ -56,6 +56,13 @@ class Schedule:
         self._start_ns: int | None = None
         self._done = 0
 
+    def pace(self, period_s: float) -> None:
+        """Go on with another period, from the last time that was due."""
+        if self._start_ns is not None:
+            self._start_ns += self._done * self._period_ns
+        self._done = 0
+        self._period_ns = round(period_s * _S)
+
     def start(self, t_ns: int) -> None:
         """Begin at ``t_ns``, unless begun already."""
         if self._start_ns is None:

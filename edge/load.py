@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["DeviceLoad"]
+__all__ = ["DeviceLoad", "hottest_degc"]
 
 
 class DeviceLoad:
@@ -25,7 +25,7 @@ class DeviceLoad:
             "uptime_s": now_s - self._start_s,
             "cpu_share": share,
             "memory_mb": _memory_mb(),
-            "temperature_degc": _hottest_degc(),
+            "temperature_degc": hottest_degc(),
         }
 
 
@@ -37,7 +37,8 @@ def _memory_mb() -> float | None:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _hottest_degc() -> float | None:
+def hottest_degc() -> float | None:
+    """The hottest temperature that the board tells; None where it tells none."""
     found = []
     for zone in Path("/sys/class/thermal").glob("thermal_zone*/temp"):
         try:

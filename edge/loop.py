@@ -55,7 +55,8 @@ class Inbox:
     """The frames of all cameras, bounded per camera, taken in stamp order.
 
     With ``live`` False a frame is taken only when every camera that still runs has one waiting, so that the order
-    depends on stamps alone; with ``live`` True whatever is there is taken, and a full queue drops its oldest frame.
+    depends on stamps alone; with ``live`` True whatever is there is taken, and a full queue drops its oldest frame
+    (``dropped`` of them so far).
     """
 
     def __init__(self, kinds: Iterable[FrameKind], *, live: bool, depth: int = _DEPTH) -> None:
@@ -65,6 +66,13 @@ class Inbox:
         self._depth = depth
         self._closed = False
         self._changed = threading.Condition()
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> float:
+        """How full the fullest camera's queue is, 0..1."""
+        with self._changed:
+            return max((len(waiting) / self._depth for waiting in self._waiting.values()), default=0.0)
 
     def put(self, frame: Frame) -> bool:
         """Add a frame, waiting for room unless live; False once the inbox is closed."""
@@ -74,6 +82,7 @@ class Inbox:
                 self._changed.wait()
             if len(waiting) >= self._depth:
                 waiting.popleft()
+                self.dropped += 1
             waiting.append(frame)
             self._changed.notify_all()
             return not self._closed
@@ -190,14 +199,19 @@ class Reader(threading.Thread):
 
 
 def frames(
-    cameras: Sequence[Camera], *, realtime: bool, stop: threading.Event, idle_s: float = 0.25
+    cameras: Sequence[Camera],
+    *,
+    realtime: bool,
+    stop: threading.Event,
+    idle_s: float = 0.25,
+    inbox: Inbox | None = None,
 ) -> Iterator[Frame | Ended | None]:
     """All cameras' frames in stamp order, with one :class:`Ended` per camera; None when live cameras are silent.
 
-    Ends when all cameras ended or ``stop`` is set. Each camera is closed by its reader and by nobody else: one that
-    hangs in a read stays open.
+    ``inbox`` is one made for these cameras, where somebody wants to watch it. Ends when all cameras ended or ``stop``
+    is set. Each camera is closed by its reader and by nobody else: one that hangs in a read stays open.
     """
-    inbox = Inbox([camera.kind for camera in cameras], live=any(camera.live for camera in cameras))
+    inbox = inbox or Inbox([camera.kind for camera in cameras], live=any(camera.live for camera in cameras))
     pace = Pace(realtime=realtime)
     over = threading.Event()
     readers = [Reader(camera, inbox, pace, over) for camera in cameras]

@@ -27,11 +27,11 @@ from edge.faces.track import FaceTrack, Tracker
 from edge.follower import Follower
 from edge.frames import Frame, FrameKind, FramePair
 from edge.intake import SILENT_S, Intake, Schedule
-from edge.person import Look, Person, Subject
+from edge.person import Look, Person, Subject, Waves
 from edge.rig import IDENTITY, Rig
 from edge.runtimes import Runtime
 from edge.signals.state import Situation, first_named
-from edge.vitals import Mode, Signals, Vitals, codes_that_hold
+from edge.vitals import Mode, Signals, State, Vitals, codes_that_hold
 from edge.zones import Seats, Zone
 
 __all__ = ["Counts", "Options", "Output", "Pipeline", "Presence", "WaveBlock"]
@@ -64,7 +64,6 @@ class Options:
     thermal: bool
     hop_s: float = 1.0
     pair_gate_ms: float = 80.0
-    mode: Mode = "exact"
     rig: Rig = IDENTITY
     zones: tuple[Zone, ...] = ()
     people: int = 1
@@ -77,11 +76,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WaveBlock:
-    """A piece of waveform of one person whose pulse passed the life gate."""
+    """A piece of waveform of one person. ``mode`` and ``states`` as in :class:`edge.person.Waves`."""
 
     signals: Signals
     zone: str
     person: int
+    mode: Mode | None = None
+    states: tuple[State, State] = ("ok", "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +140,12 @@ class Pipeline:
         self._view = ThermalView(options.rig)
         self._tracker, self._warm = tracker, warm
         self._warm_face: tuple[int, FaceTrack | None] = (-1, None)
+        self._hop_s = options.hop_s
         zones = options.zones or (Zone(options.zone),)
         self._seats = Seats(zones)
 
         def seat() -> Follower:
-            subject = person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=options.hop_s)
+            subject = person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=self._hop_s)
             return Follower(bundle, subject, has_channel=self._has_channel)
 
         self._beds = [Bed(zone.name, seat) for zone in zones]
@@ -188,6 +190,14 @@ class Pipeline:
             if self._last_look_ns is None or newest_ns > self._last_look_ns:
                 self._infer()
                 yield from self._look(newest_ns)
+
+    def pace(self, hop_s: float, face_every_s: float) -> None:
+        """From here on run the model every ``hop_s`` and look for faces every ``face_every_s`` (live cameras only)."""
+        self._hop_s = hop_s
+        self._hops.pace(hop_s)
+        for seat in (seat for bed in self._beds for seat in bed.seats):
+            seat.subject.pace(hop_s)
+        self._tracker.pace(face_every_s)
 
     @property
     def counts(self) -> Counts:
@@ -234,7 +244,8 @@ class Pipeline:
             for seat, track in bed.sit(seated[bed.zone]):
                 if seat.track is None and self._options.several:
                     yield Presence(bed.zone, track.person, t_ns, here=True)
-                seat.see(pair, track, self._thermal, crowded=crowded)
+                for waves in seat.see(pair, track, self._thermal, crowded=crowded):
+                    yield _block(waves, bed, seat)
 
     def _goodbye(self, bed: Bed, here: list[FaceTrack], t_ns: int) -> Iterator[Output]:
         """Whoever left a zone takes the value along at once."""
@@ -319,7 +330,7 @@ class Pipeline:
             pts_ns=t_ns,
             zone=bed.zone,
             person=seat.number,
-            mode=self._options.mode,
+            mode=look.mode,
             bundle_id=self._bundle.id,
             face_px=seat.track.side_px if seat.track else 0.0,
             lead=seat is bed.seats[0],
@@ -327,8 +338,8 @@ class Pipeline:
             facts=self._facts(seat, look, t_ns),
             spectra=_spectra(look),
         )
-        if look.waves is not None and look.hr.state in ("ok", "low_quality"):
-            yield WaveBlock(look.waves, bed.zone, seat.number)
+        if look.waves is not None:
+            yield _block(look.waves, bed, seat)
 
     def _cameras_at(self, t_ns: int) -> dict[str, Any]:
         """What :class:`Vitals` tells of the cameras."""
@@ -396,3 +407,7 @@ def _spectra(look: Look) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray
     """Rates and power of the spectra that HR and RR were read from, where there is evidence."""
     seen = {name: one.read_from for name, one in zip(("hr", "rr"), look.evidence, strict=True) if one is not None}
     return {name: (one.per_min, one.power) for name, one in seen.items() if one is not None}
+
+
+def _block(waves: Waves, bed: Bed, seat: Follower) -> WaveBlock:
+    return WaveBlock(waves.signals, bed.zone, seat.number, waves.mode, waves.states)

@@ -137,17 +137,22 @@ def view_stages(kit: Kit, bundle: Bundle, engine: EngineTimes | None = None) -> 
     Raises
     ------
     UsageError
-        A live camera together with another one: a thread that waits for one misses frames of the other.
+        Mode ``stream``, or a live camera together with another one: a thread that waits for one misses frames of the
+        other.
     EvidenceError
         The model never ran: no face, or too few frames.
     InputError, FaultError
         The source breaks, or the runtime fails.
     """
+    if kit.mode == "stream":
+        raise UsageError(
+            "--stages measures whole windows; 'python -m edge.benchmarks.modes' measures streams beside them"
+        )
     cameras, watch = cameras_from_kit(kit), Stopwatch()
     if len(cameras) > 1 and any(camera.live for camera in cameras):
         raise UsageError("--stages measures one live camera at a time; add --thermal none, or give recordings")
     with closing(runtime_from_kit(kit, bundle)) as runtime, _opened(cameras):
-        options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, kit.mode)
+        options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms)
         timed = _TimedRuntime(runtime, watch)
         pipeline = Pipeline(bundle, timed, FaceTracker(detector_by_name("haar")), options)
         with _seams_timed(watch):

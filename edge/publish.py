@@ -18,7 +18,7 @@ HEALTH_EVERY_S = 10.0
 _WAVES: tuple[tuple[str, WaveName], ...] = (("bvp", "pleth"), ("rsp", "resp"))
 
 Load = Mapping[str, float | None]
-"""What only a live device knows of itself: ``uptime_s``, ``cpu_share``, ``memory_mb``, ``temperature_degc``."""
+"""What only a live device tells: ``uptime_s``, ``cpu_share``, ``memory_mb``, ``temperature_degc``, ``hop_s``."""
 
 
 class Publisher:
@@ -66,9 +66,11 @@ class Publisher:
         for task, name in _WAVES:
             samples = getattr(signals, task)
             if samples is not None:
+                state = block.states[0 if task == "bvp" else 1]
                 record = self._factory.wave(
                     name, samples.tolist(), fs=signals.fs, t0_ns=signals.t0_ns,
                     zone=block.zone, person=block.person, source=sources[task],
+                    path=None if block.mode is None else (block.mode, state),
                 )  # fmt: skip
                 yield record, signals.t0_ns
 

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import StreamAgreement, Task
-from edge.runtimes.onnxrt_stream import StreamRunner
+from edge.runtimes.onnxrt_stream import StreamSession
 from edge.selftest import STREAM_CHUNK
 from edge.signals.filters import band_pass, spectrum
 from edge.signals.rates import Reading, read_rate
+from edge.stream_graph import StreamRunner
 from export.agreement import Hop, Judge, band_of, hop_of
 from export.clip_set import Recording
 from export.compare import infer_from_onnx
@@ -45,8 +46,10 @@ def windowed(
 
 def streamed(graph: bytes, frames: Floats) -> Waves:
     """``{task: [N]}`` of frames ``[C, L, S, S]`` by chunks of a stream, from the first sample."""
-    runner = StreamRunner("stream", graph)
-    return {task: wave[runner.facts.lags[task] :] for task, wave in runner.run(frames[None], STREAM_CHUNK).items()}
+    runner = StreamRunner(StreamSession("stream", graph))
+    return {
+        task: wave[runner.engine.facts.lags[task] :] for task, wave in runner.run(frames[None], STREAM_CHUNK).items()
+    }
 
 
 def apart(judge: Judge, streams: Sequence[Waves], references: Sequence[Waves]) -> list[Hop]:

@@ -15,8 +15,9 @@ import onnx
 
 from edge.bundle import GraphEntry, RuntimeForm, StreamCard, Task
 from edge.errors import InputError
-from edge.runtimes.onnxrt_stream import StreamRunner
+from edge.runtimes.onnxrt_stream import StreamSession
 from edge.selftest import STREAM_CHUNK, SelfTest, stream_frames
+from edge.stream_graph import StreamRunner
 from export.agreement import STREAM_GATE, Agreement, Hop, Judge, agreements, refusal
 from export.clip_set import Clips, held_apart, joined
 from export.compare import Difference, share_of_deviation
@@ -132,7 +133,7 @@ class _Jury:
         return [streamed(graph, recording.frames) for recording in self.judge.recordings]
 
     def _tolerance(self, graph: bytes) -> float:
-        waves = StreamRunner("stream", graph).run(self.clip, STREAM_CHUNK)
+        waves = StreamRunner(StreamSession("stream", graph)).run(self.clip, STREAM_CHUNK)
         return tolerance_of(max(share_of_deviation(waves[task], wave) for task, wave in self.wanted.items()))
 
 
@@ -153,7 +154,7 @@ def _reference(model: Mmrphys, clip: Floats) -> dict[str, Floats]:
 
 def _differences(name: str, graph: bytes, clip: Floats, wanted: dict[str, Floats], limit: float) -> list[Difference]:
     found = []
-    for task, wave in StreamRunner(name, graph).run(clip, STREAM_CHUNK).items():
+    for task, wave in StreamRunner(StreamSession(name, graph)).run(clip, STREAM_CHUNK).items():
         share = share_of_deviation(wave, wanted[task])
         found.append(Difference(f"{name} vs plain computation", task, share, limit))
         if not share <= limit:

@@ -118,6 +118,10 @@ class CrowdTracker:
             self._take(frame.pts_ns, look)
         return tuple(known.track for known in self._known)
 
+    def pace(self, look_every_s: float) -> None:
+        """From here on look so often where all faces are sure."""
+        self._config = replace(self._config, look_every_s=look_every_s)
+
     @property
     def _every_s(self) -> float:
         sure = all(known.track.seen_ns == self._looks.begun_ns and not known.walks for known in self._known)

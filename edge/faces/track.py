@@ -74,6 +74,9 @@ class Tracker(Protocol):
     def step(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The faces at this frame, each with a ``person`` of its own; empty while there is none."""
 
+    def pace(self, look_every_s: float) -> None:
+        """From here on run a detector so often where the face is sure."""
+
 
 class FaceTracker:
     """``step`` it with every frame in stamp order; the detector runs only when a look is due.
@@ -105,6 +108,10 @@ class FaceTracker:
         if look is not None:
             self._take(frame.pts_ns, look)
         return () if self._track is None else (self._track,)
+
+    def pace(self, look_every_s: float) -> None:
+        """From here on look so often where the face is sure."""
+        self._config = replace(self._config, look_every_s=look_every_s)
 
     @property
     def _every_s(self) -> float:

@@ -16,7 +16,7 @@ from edge.runtimes import Runtime
 from edge.selftest import selftest_from_npz
 from edge.vitals import Mode
 
-__all__ = ["OnnxRuntime", "check_golden", "open_runtime", "selftest_from_bundle"]
+__all__ = ["OnnxRuntime", "check_golden", "open_runtime", "selftest_from_bundle", "session_options"]
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class OnnxRuntime:
         self._shape = bundle.input_shape
         self._samples = bundle.frames - 1
         try:
-            self._session = onnxruntime.InferenceSession(graph.data, _options(), providers=[provider])
+            self._session = onnxruntime.InferenceSession(graph.data, session_options(), providers=[provider])
         except Exception as error:  # its exceptions share no base class below Exception
             raise FaultError(f"{self.name}: ONNX Runtime cannot load the graph ({first_line(error)})") from error
         if self._session.get_providers()[0] != provider:  # it falls back without an error
@@ -86,14 +86,14 @@ def open_runtime(
     Raises
     ------
     UsageError
-        Mode ``stream``, which is not built yet.
+        Mode ``stream``: :func:`edge.runtimes.onnxrt_stream.open_stream` opens those graphs.
     BundleError
         No such graph, or a self-test that cannot be read.
     FaultError
         The graph does not load or fails its self-test.
     """
     if mode == "stream":
-        raise UsageError("mode 'stream' is planned and not built yet in this version; use --mode exact")
+        raise UsageError("a stream is no window; streams are run by 'mmrphys run --mode stream'")
     frames, expected = selftest_from_bundle(bundle)
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         graph = bundle.graph(mode, "tensorrt", precision)
@@ -143,7 +143,7 @@ def check_golden(
             )
 
 
-def _options() -> onnxruntime.SessionOptions:
+def session_options() -> onnxruntime.SessionOptions:
     """One thread without spinning: at these sizes a second one costs more than it gives, and others need the core."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -171,14 +171,14 @@ def open_runtime(bundle: Bundle, mode: Mode, precision: str, stop: threading.Eve
     BuildStoppedError
         ``stop`` was set before the engine was ready.
     UsageError
-        Mode ``stream``, which does not run here yet, or something that is not installed.
+        Mode ``stream``, whose graphs run on the CPU, or something that is not installed.
     BundleError
         No such graph, a graph that TensorRT cannot read, or a self-test that cannot be read.
     FaultError
         No GPU, or an engine or CPU graph that fails its self-test.
     """
     if mode == "stream":
-        raise UsageError("mode 'stream' does not run on TensorRT in this version; use --runtime onnxrt or --mode exact")
+        raise UsageError("mode 'stream' does not run on TensorRT: streams run on the CPU, and only their windows here")
     graph = bundle.graph(mode, "tensorrt", precision)
     process = EngineProcess(graph, (1, *bundle.input_shape), bundle.tasks)
     runtime = TensorRtRuntime(bundle, graph, process, onnxrt.open_runtime(bundle, mode, "auto"))

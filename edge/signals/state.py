@@ -14,7 +14,10 @@ from typing import NamedTuple
 from edge.signals.evidence import Evidence
 from edge.vitals import STATES, Estimate, State
 
-__all__ = ["GateRules", "RateTracker", "Situation", "first_named"]
+__all__ = ["GATE_LOOKS", "GateRules", "RateTracker", "Situation", "first_named"]
+
+
+GATE_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class GateRules:
     """
 
     step_per_min: float
-    looks: int = 3
+    looks: int = GATE_LOOKS
     ok_sqi: float = 0.5
     ok_window_s: float = 0.0
     fresh_s: float = 2.0
@@ -65,6 +68,7 @@ class RateTracker:
 
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
+        self.fresh_s = rules.fresh_s  # may change with the pace of the model's runs
         self._looks: deque[float] = deque(maxlen=rules.looks)
         self._looked_ns: int | None = None
         self._held: _Held | None = None
@@ -94,7 +98,7 @@ class RateTracker:
             window_s = evidence.window_s if evidence else 0.0
             return _without_value(situation.state or "starting", situation.why, window_s, age_ns)
         evidence = replace(evidence, why=situation.why + evidence.why)
-        if age_ns > self._rules.fresh_s * 1e9:
+        if age_ns > self.fresh_s * 1e9:
             self._looks.clear()
             return self._failed(replace(evidence, why=("gap", *evidence.why)), tick_ns, age_ns)
         self._look(evidence, newest_ns)

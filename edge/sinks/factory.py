@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Literal, TypeVar, get_args
 
+import msgspec
+
 from edge.frames import FrameKind
 from edge.sinks.clocks import clock_synced, rfc3339_from_ns
 from edge.sinks.records import (
@@ -25,7 +27,7 @@ from edge.sinks.records import (
     Wave,
     WaveName,
 )
-from edge.vitals import Estimate, Mode, Vitals
+from edge.vitals import Estimate, Mode, State, Vitals
 
 __all__ = ["RecordFactory"]
 
@@ -82,8 +84,13 @@ class RecordFactory:
         zone: str,
         person: int,
         source: FrameKind,
+        path: tuple[Mode, State] | None = None,
     ) -> Wave:
-        """A block of a waveform, ``[T]`` in arbitrary units at ``fs`` Hz from stream time ``t0_ns``; NaN is a gap."""
+        """A block of a waveform, ``[T]`` in arbitrary units at ``fs`` Hz from stream time ``t0_ns``; NaN is a gap.
+
+        ``path``: where streams run, which gave it, and the state of its rate.
+        """
+        mode, state = path or (msgspec.UNSET, msgspec.UNSET)
         return Wave(
             **self._envelope(),
             zone=zone,
@@ -92,6 +99,8 @@ class RecordFactory:
             source=source,
             fs=fs,
             t0_ns=t0_ns,
+            mode=mode,
+            state=state,
             samples=tuple(float(f"{x:.4g}") if math.isfinite(x) else None for x in samples),
         )
 
@@ -128,8 +137,9 @@ class RecordFactory:
         cpu_share: float | None = None,
         memory_mb: float | None = None,
         temperature_degc: float | None = None,
+        hop_s: float | None = None,
     ) -> Health:
-        """Counts since the start, per camera or sink. Leave the last four None unless the source is live."""
+        """Counts since the start, per camera or sink. Leave the last five None unless the source is live."""
         return Health(
             **self._envelope(),
             pts_ns=pts_ns,
@@ -147,6 +157,7 @@ class RecordFactory:
             cpu_share=_rounded(cpu_share, 2),
             memory_mb=_rounded(memory_mb, 1),
             temperature_degc=_rounded(temperature_degc, 1),
+            hop_s=msgspec.UNSET if hop_s is None else hop_s,
         )
 
     def status(self, state: Literal["online", "offline"], reason: str) -> Status:

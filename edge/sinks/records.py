@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from edge.frames import FrameKind
 from edge.vitals import REASONS, STATES, VALUE_STATES, Mode, State
@@ -43,7 +44,7 @@ NOTICE = "research use, not a medical device"
 Severity = Literal["info", "notice", "warning"]
 WaveName = Literal["pleth", "resp"]
 EventCode = Literal[
-    "hr_state", "rr_state", "person_came", "person_left", "input_ended", "input_broken", "runtime_fault"
+    "hr_state", "rr_state", "person_came", "person_left", "input_ended", "input_broken", "runtime_fault", "pace"
 ]
 EVENTS: dict[EventCode, str] = {
     "hr_state": "the state of HR changed",
@@ -53,6 +54,7 @@ EVENTS: dict[EventCode, str] = {
     "input_ended": "a camera came to its regular end",
     "input_broken": "a camera broke or its file ended early",
     "runtime_fault": "inference failed",
+    "pace": "a live run looks less often for want of time or for heat, or as often again",
 }
 """Published event codes."""
 
@@ -141,6 +143,17 @@ class Wave(_Envelope, frozen=True, kw_only=True):
     fs: Annotated[float, msgspec.Meta(gt=0, description="samples per second")]
     t0_ns: _StreamNs
     samples: Annotated[tuple[float | None, ...], msgspec.Meta(description="arbitrary units")]
+    mode: Annotated[Mode, msgspec.Meta(description="which path gave it; in runs of mode stream")] | UnsetType = UNSET
+    state: (
+        Annotated[
+            State,
+            msgspec.Meta(
+                description="the state of its rate when it was sent; starting: not judged yet, it may be no pulse or "
+                "breath at all; in runs of mode stream"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Event(_Envelope, frozen=True, kw_only=True):
@@ -155,7 +168,10 @@ class Event(_Envelope, frozen=True, kw_only=True):
 
 
 class Health(_Envelope, frozen=True, kw_only=True):
-    """How the device does, every 10 s. Counts are since the start; the last four are null unless the source is live."""
+    """How the device does, every 10 s. Counts are since the start.
+
+    What only a live source tells is null or absent otherwise.
+    """
 
     pts_ns: _StreamNs
     frames: dict[FrameKind, _Count]
@@ -174,6 +190,10 @@ class Health(_Envelope, frozen=True, kw_only=True):
     cpu_share: Annotated[float, msgspec.Meta(ge=0, description="processor seconds per second")] | None
     memory_mb: float | None
     temperature_degc: float | None
+    hop_s: (
+        Annotated[float, msgspec.Meta(gt=0, description="seconds between two runs of the model; of live sources")]
+        | UnsetType
+    ) = UNSET
 
 
 class Status(_Envelope, frozen=True, kw_only=True):

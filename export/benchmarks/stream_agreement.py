@@ -21,16 +21,13 @@ import typer
 
 from edge.benchmarks.machine import machine
 from edge.bundle import load_bundle
-from edge.cameras import camera_from_uri
 from edge.cameras.synthetic import SyntheticCamera
-from edge.faces import detector_by_name
-from edge.faces.track import FaceTracker
 from export.clip_set import Recording as Clip
 from export.graphs import onnx_from_model
 from export.stream import MEMORY, onnx_stream_from_model
 from export.stream_agreement import WINDOW_S, Waves, stream_hops, streamed, windowed
 from training.checkpoint import load_card, model_from_checkpoint
-from training.yardstick.tape import Tape, load_tape, save_tape, tape_from_cameras
+from training.yardstick.tape import Tape, kept_tape
 
 __all__ = ["KIND", "MEMORY", "SCENES", "Agreement", "Result", "main"]
 
@@ -99,14 +96,8 @@ def recordings(seconds: float, folder: Path) -> Iterator[Recording]:
     for scene, query in SCENES.items():
         for seed, hr in HEART:
             words = f"synthetic:?seconds={seconds:g}&seed={seed}&hr={hr}&rr={10 + 3 * seed}&{query}"
-            cameras = [camera_from_uri(words, kind) for kind in ("rgb", "thermal")]
             path = folder / f"{scene.replace(' ', '-')}-{seed}-{seconds:g}.npz"
-            tape = load_tape(path)
-            if tape is None:
-                tape = tape_from_cameras(bundle, cameras, FaceTracker(detector_by_name("haar")))
-                save_tape(tape, path)
-            assert isinstance(cameras[0], SyntheticCamera)
-            yield Recording(scene, tape, cameras[0])
+            yield Recording(scene, *kept_tape(bundle, words, path))
 
 
 def compared(recording: Recording, stream: Waves, window: Waves, fps: float) -> Iterator[Row]:

@@ -26,8 +26,8 @@ import torch
 import typer
 
 from edge.benchmarks.machine import machine
-from edge.runtimes.onnxrt_stream import StreamRunner
-from edge.stream_graph import STATE_IN, STATE_OUT
+from edge.runtimes.onnxrt_stream import StreamSession
+from edge.stream_graph import STATE_IN, STATE_OUT, StreamRunner
 from export.benchmarks.window_cpu import session_from_onnx
 from export.forms_int8 import LayerRange
 from export.graphs import NO_INT8, Form, onnx_from_model
@@ -82,7 +82,7 @@ def timings(published: bytes, rounds: int) -> list[Timing]:
     for reach in ("short", "long"):
         for name, form in FORMS.items():
             for chunk in CHUNKS:
-                runner = StreamRunner(name, _graph(size, reach, form, int8=name.endswith("int8")))
+                runner = StreamRunner(StreamSession(name, _graph(size, reach, form, int8=name.endswith("int8"))))
                 runs[f"{name}, {reach}", chunk] = _stepper(runner, np.ascontiguousarray(frames[:, :, :chunk]))
     return _interleaved(size, runs, rounds)
 

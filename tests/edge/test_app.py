@@ -17,7 +17,7 @@ import pytest
 from fakes.broker import free_port
 from fakes.painted_face import KnownFace, rgb_frames
 
-from edge import app, loop
+from edge import app, loop, pacing
 from edge.app import run_kit
 from edge.cameras import Camera
 from edge.config import Kit
@@ -137,6 +137,19 @@ def test_seconds_end_a_live_run_that_sees_nothing(plugged_in: Callable[..., None
     assert code == 0
     assert {record["hr"]["state"] for record in records if record["kind"] == "numerics"} == {"camera_lost"}
     assert (records[-1]["kind"], records[-1]["reason"]) == ("status", "ended")
+
+
+def test_a_hot_live_run_looks_less_often_and_says_so(
+    plugged_in: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "hottest_degc", lambda: 97.0)
+    monkeypatch.setattr(pacing, "_EVERY_S", 0.1)
+    plugged_in(LiveCamera("rgb", [], then_now=True), LiveCamera("thermal", [], then_now=True))
+    code, records = run(tmp_path / "out.jsonl", seconds=1.5)
+    assert code == 0
+    (event,) = [record for record in records if record["kind"] == "event" and record["code"] == "pace"]
+    assert event["text"].startswith("the model now runs every 2 s, the face is looked for every 1.5 s: 97.0 degC")
+    assert next(record for record in records if record["kind"] == "health")["hop_s"] in (1.0, 2.0)
 
 
 def test_a_live_camera_and_a_recording_have_no_common_clock(plugged_in: Callable[..., None], tmp_path: Path) -> None:

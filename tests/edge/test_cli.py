@@ -133,7 +133,6 @@ def test_a_reserved_command_says_that_it_is_planned(command: str, capsys: pytest
         ("run --rgb", "requires an argument"),
         ("run --rgb synthetic: over", "unexpected extra argument"),
         ("run --rgb synthetic: --mode strem", "is not one of 'exact', 'stream'"),
-        ("run --rgb synthetic: --mode stream", "--mode stream is planned and not built yet"),
         ("run --rgb synthetic: --hop 0", "--hop = 0.0"),
         ("run --rgb synthetic: --hop soon", "--hop"),
         ("run --rgb synthetic: --seconds -1", "--seconds = -1.0"),

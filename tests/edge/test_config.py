@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config import (
-    NOT_BUILT,
     Kit,
     check,
     device_from_host_name,
@@ -143,7 +142,6 @@ def test_what_is_printed_holds_no_password() -> None:
         (Kit(thermal="video:t.mkv"), "--thermal is given without --rgb"),
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:?hr=61"), "different scenes"),
         (Kit(rgb="synthetic:?hr=60", thermal="synthetic:"), "different scenes"),
-        (Kit(rgb="synthetic:", mode="stream"), "--mode stream is planned and not built yet in this version"),
         (Kit(rgb="synthetic:", zones=(Zone("a"), Zone("a"))), "zone a is given twice"),
         (Kit(rgb="synthetic:", zones=(Zone("a"), Zone("b", (0, 0, 0.5, 1)))), "zone b lies within zone a"),
         (Kit(rgb="synthetic:", thermal_roi="own", people=2), "--thermal-roi own with --people 2"),
@@ -158,6 +156,7 @@ def test_keys_that_do_not_go_together_are_refused(kit: Kit, says: str) -> None:
     "kit",
     [
         Kit(rgb="synthetic:"),
+        Kit(rgb="synthetic:", mode="stream"),
         Kit(rgb="synthetic:?hr=60&rr=12", thermal="synthetic:?rr=12&hr=60"),
         Kit(rgb="synthetic:", thermal="none", precision="fp32", runtime="onnxrt"),
         Kit(rgb="video:a.mp4", thermal="video:b.mkv"),
@@ -165,10 +164,6 @@ def test_keys_that_do_not_go_together_are_refused(kit: Kit, says: str) -> None:
 )
 def test_keys_that_go_together_pass(kit: Kit) -> None:
     check(kit)
-
-
-def test_what_is_not_built_names_real_keys() -> None:
-    assert set(NOT_BUILT) <= set(Kit.__struct_fields__)
 
 
 @given(st.text())

@@ -42,3 +42,15 @@ def test_drops_are_gaps_in_the_sequence_and_older_frames_move_nothing() -> None:
     assert (intake.frames, intake.dropped, intake.newest_ns) == (4, 2, round(1.2 * S))
     assert intake.silent_s(round(1.7 * S)) == pytest.approx(0.5)
     assert intake.rate_at(3 * S) is None
+
+
+def test_another_pace_goes_on_from_the_last_time_that_was_due() -> None:
+    schedule = Schedule(1.0)
+    schedule.pace(1.0)
+    assert schedule.next_ns is None
+    schedule.start(10 * S)
+    assert due(schedule, 12 * S) == [11, 12]
+    schedule.pace(3.0)
+    assert due(schedule, 19 * S) == [15, 18]
+    schedule.pace(1.0)
+    assert due(schedule, 20 * S) == [19, 20]

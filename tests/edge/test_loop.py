@@ -159,6 +159,16 @@ def test_a_full_live_queue_drops_its_oldest_frame() -> None:
         assert inbox.put(frame(seq, seq=seq))
     taken = [inbox.take(0.0) for _ in range(4)]
     assert [item.seq if isinstance(item, Frame) else None for item in taken] == [7, 8, 9, None]
+    assert inbox.dropped == 7
+
+
+def test_an_inbox_tells_how_full_its_fullest_queue_is() -> None:
+    inbox = Inbox(["rgb", "thermal"], live=True, depth=4)
+    assert inbox.waiting == 0.0
+    for seq in range(3):
+        inbox.put(frame(seq, seq=seq))
+    inbox.put(frame(1, "thermal"))
+    assert inbox.waiting == 0.75
 
 
 def test_a_full_file_queue_waits_and_loses_nothing() -> None:

@@ -75,6 +75,9 @@ def test_a_breath_model_gives_no_pulse_and_says_why(channels: tuple[str, ...]) -
     assert {(hr[second].state, hr[second].why) for second in range(8, 26)} == {("lost", ("not_in_model",))}
     assert rr[25].state == "ok"
     assert rr[25].value == pytest.approx(15, abs=1)
+    waves = [output.signals for output in bench.outputs if isinstance(output, WaveBlock)]
+    assert len(waves) >= 5  # breath is shown once RR passed, though there is no pulse to pass
+    assert all(wave.bvp is None and wave.rsp is not None for wave in waves)
 
 
 def test_a_thermal_pulse_counts_where_rgb_shows_it_too() -> None:

@@ -141,6 +141,11 @@ def test_a_source_that_shows_nobody_is_no_result(tmp_path: Path) -> None:
         view_stages(Kit(rgb=str(path), thermal="none"), load_bundle(None))
 
 
+def test_streams_are_refused() -> None:
+    with pytest.raises(UsageError, match="measures whole windows"):
+        view_stages(Kit(rgb="synthetic:", mode="stream"), load_bundle(None))
+
+
 def test_two_live_cameras_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     live = [SimpleNamespace(live=True), SimpleNamespace(live=True)]
     monkeypatch.setattr(profile_stages, "cameras_from_kit", lambda _kit: live)

@@ -8,7 +8,7 @@ import pytest
 from edge.pipeline import Counts, Presence, WaveBlock
 from edge.publish import Publisher, Summary
 from edge.sinks.factory import RecordFactory
-from edge.sinks.records import Event, Health, Numerics, Record, Wave
+from edge.sinks.records import Event, Health, Numerics, Record, Wave, encode
 from edge.vitals import Estimate, Signals, State, Vitals
 
 S = 1_000_000_000
@@ -70,6 +70,15 @@ def test_a_wave_block_becomes_one_record_a_waveform(publisher: Publisher) -> Non
     (record,) = records(publisher, block)
     assert isinstance(record, Wave)
     assert (record.wave, record.source, record.t0_ns, len(record.samples)) == ("pleth", "rgb", 5 * S, 30)
+
+
+def test_a_wave_names_path_and_state_where_streams_run_and_only_there(publisher: Publisher) -> None:
+    signals = Signals(np.zeros(12, np.float32), np.zeros(12, np.float32), 30.0, 5 * S)
+    plain = records(publisher, WaveBlock(signals, "main", 0))
+    streamed = records(publisher, WaveBlock(signals, "main", 0, "stream", ("ok", "starting")))
+    assert all(b'"mode"' not in encode(one) and b'"state"' not in encode(one) for one in plain)
+    told = [(one.wave, one.mode, one.state) for one in streamed if isinstance(one, Wave)]
+    assert told == [("pleth", "stream", "ok"), ("resp", "stream", "starting")]
 
 
 def test_records_are_numbered_in_the_order_they_are_sent(publisher: Publisher) -> None:

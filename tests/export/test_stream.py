@@ -10,7 +10,8 @@ import pytest
 from fakes.zoo import ZOO, clips_for, model_of, name_of
 
 from edge.graph_bytes import graph_facts
-from edge.runtimes.onnxrt_stream import StreamRunner
+from edge.runtimes.onnxrt_stream import StreamSession
+from edge.stream_graph import StreamRunner
 from export.graphs import Form
 from export.stream import MEMORY, onnx_stream_from_model, stream_facts
 from export.stream_reference import stream_reference
@@ -24,7 +25,7 @@ BVP = ModelSpec(9, "EF", 3, ("bvp",))
 
 
 def runner_of(spec: ModelSpec, form: Form = "fast", memory: float = MEMORY) -> StreamRunner:
-    return StreamRunner("test", onnx_stream_from_model(model_of(spec), form, memory).SerializeToString())
+    return StreamRunner(StreamSession("test", onnx_stream_from_model(model_of(spec), form, memory).SerializeToString()))
 
 
 def random_chunks(spec: ModelSpec, frames: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -38,14 +39,14 @@ def random_chunks(spec: ModelSpec, frames: np.ndarray, seed: int) -> Iterator[np
 
 def streamed(runner: StreamRunner, chunks: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
     outputs = [runner.step(chunk) for chunk in chunks]
-    return {task: np.concatenate([one[task] for one in outputs]) for task in runner.tasks}
+    return {task: np.concatenate([one[task] for one in outputs]) for task in runner.engine.tasks}
 
 
 def assert_is_reference(spec: ModelSpec, frames: np.ndarray, form: Form, memory: float = MEMORY) -> None:
     runner, wanted = runner_of(spec, form, memory), stream_reference(model_of(spec), frames, memory)
     seen = streamed(runner, random_chunks(spec, frames, spec.size))
     for task, wave in seen.items():
-        lag = runner.facts.lags[task]
+        lag = runner.engine.facts.lags[task]
         assert not wave[:lag].any(), "samples before the first are 0"
         ideal = wanted[task][: len(wave) - lag]
         assert len(ideal) > 8

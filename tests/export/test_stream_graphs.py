@@ -14,6 +14,7 @@ from edge.cli import main
 from edge.errors import BundleError, FaultError, InputError
 from edge.runtimes.onnxrt_stream import open_stream
 from edge.selftest import STREAM_SELFTEST, SelfTest
+from edge.stream_graph import StreamRunner
 from export import stream_graphs
 from export.agreement import Gate, Hop
 from export.golden import npz_from_golden
@@ -43,8 +44,10 @@ def test_the_default_model_streams_within_a_hundred_thousandth_and_agrees_with_w
 
 
 def test_a_stream_opens_after_its_self_test(bundle: Bundle) -> None:
-    runner = open_stream(bundle)
-    assert runner.name == "onnxrt stream.cpu-fp32 CPU"
+    session, graph = open_stream(bundle)
+    runner = StreamRunner(session)
+    assert graph.why == "stream fp32 (the default precision), made for onnxrt"
+    assert session.name == "onnxrt stream.cpu-fp32 CPU"
     assert not runner.state.any()
     waves = runner.step(np.zeros((1, 4, 12, 9, 9), np.float32))
     assert {task: wave.shape for task, wave in waves.items()} == {"bvp": (12,), "rsp": (12,)}
@@ -110,9 +113,9 @@ def test_a_stream_past_its_gate_is_refused_or_kept_as_refused(
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_other_precisions_open_after_their_self_test(bundle: Bundle, precision: str) -> None:
-    runner = open_stream(bundle, precision)
-    assert runner.name == f"onnxrt stream.{'cpu-int8' if precision == 'int8' else 'fp16'} CPU"
-    assert runner.tasks == ("bvp", "rsp")
+    session, _ = open_stream(bundle, precision)
+    assert session.name == f"onnxrt stream.{'cpu-int8' if precision == 'int8' else 'fp16'} CPU"
+    assert session.tasks == ("bvp", "rsp")
 
 
 def test_a_stream_of_another_precision_is_held_to_the_fp32_one(bundle: Bundle) -> None:

@@ -12,7 +12,8 @@ from fakes.zoo import clips_for, model_of, name_of
 from onnx import TensorProto
 
 from edge.graph_bytes import graph_facts
-from edge.runtimes.onnxrt_stream import StreamRunner
+from edge.runtimes.onnxrt_stream import StreamSession
+from edge.stream_graph import StreamRunner
 from export.forms_int8 import LayerRange
 from export.graphs import onnx_from_model
 from export.precision import half_from_plain
@@ -49,12 +50,12 @@ def graphs_of(spec: ModelSpec) -> dict[str, onnx.ModelProto]:
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_every_precision_gives_the_stream(spec: ModelSpec) -> None:
     graphs, clip = graphs_of(spec), clips_for(spec, 96 if spec.size == 9 else FRAMES)[:1]
-    reference = StreamRunner("fp32", graphs["stream.fp32"].SerializeToString()).run(clip, 12)
+    reference = StreamRunner(StreamSession("fp32", graphs["stream.fp32"].SerializeToString())).run(clip, 12)
     for name, least in (("stream.fp16", 0.9999), ("stream.int8", 0.98), ("stream.cpu-int8", 0.98)):
         data = graphs[name].SerializeToString()
         facts = graph_facts(data)
         assert (facts.ir_version, facts.opset, facts.external_data) == (10, 18, False)
-        waves = StreamRunner(name, data).run(clip, 12)
+        waves = StreamRunner(StreamSession(name, data)).run(clip, 12)
         assert all(np.corrcoef(waves[task], reference[task])[0, 1] > least for task in spec.tasks), name
 
 
@@ -88,7 +89,7 @@ def test_a_cpu_runs_the_chosen_convolutions_in_integers(tmp_path: Path) -> None:
 
 def test_how_a_stream_is_cut_does_not_show_in_int8() -> None:
     spec = SPECS[0]
-    runner = StreamRunner("int8", graphs_of(spec)["stream.cpu-int8"].SerializeToString())
+    runner = StreamRunner(StreamSession("int8", graphs_of(spec)["stream.cpu-int8"].SerializeToString()))
     clip = clips_for(spec, 96)[:1]
     whole = runner.run(clip, 12)
     runner.reset()

@@ -5,8 +5,8 @@ import pytest
 from fakes.zoo import clips_for, model_of, name_of
 
 from edge.errors import FaultError
-from edge.runtimes.onnxrt_stream import StreamRunner
-from edge.stream_graph import StreamFacts
+from edge.runtimes.onnxrt_stream import StreamSession
+from edge.stream_graph import StreamFacts, StreamRunner
 from export.stream import onnx_stream_from_model
 from training.model import ModelSpec
 
@@ -15,7 +15,7 @@ BVP = ModelSpec(9, "EF", 3, ("bvp",))
 
 
 def runner_of(spec: ModelSpec) -> StreamRunner:
-    return StreamRunner("test", onnx_stream_from_model(model_of(spec), "fast").SerializeToString())
+    return StreamRunner(StreamSession("test", onnx_stream_from_model(model_of(spec), "fast").SerializeToString()))
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_a_foreign_state_and_a_foreign_graph_are_refused() -> None:
     with pytest.raises(FaultError, match="a state of"):
         runner.step(clips_for(BVP, 12)[:1])
     with pytest.raises(FaultError, match="cannot load"):
-        StreamRunner("test", b"no graph")
+        StreamSession("test", b"no graph")
     graph = onnx_stream_from_model(model_of(BVP), "fast")
     del graph.metadata_props[:]
     with pytest.raises(FaultError, match="metadata lack"):
-        StreamRunner("test", graph.SerializeToString())
+        StreamSession("test", graph.SerializeToString())
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ from edge.runtimes import engine_session
 from edge.runtimes.cuda_memory import BindingsMemory
 from edge.runtimes.engine_process import EngineProcess
 from edge.runtimes.onnxrt import OnnxRuntime
-from edge.runtimes.onnxrt_stream import StreamRunner
+from edge.runtimes.onnxrt_stream import StreamSession
 from edge.runtimes.tensorrt import TensorRtRuntime
+from edge.stream_graph import StreamRunner
 from export.stream import onnx_stream_from_model
 from training.model import Mmrphys, ModelSpec
 
@@ -116,7 +117,7 @@ def test_a_stream_graph_gives_in_torch_what_onnx_runtime_gives(spec: ModelSpec) 
     torch_latency.torch.manual_seed(1)
     model = Mmrphys(spec).eval()
     graph = onnx_stream_from_model(model, "plain")
-    runner = StreamRunner("it", graph.SerializeToString())
+    runner = StreamRunner(StreamSession("it", graph.SerializeToString()))
     in_torch, in_half = (StreamInTorch(graph, "cpu", half=half) for half in (False, True))
     state = torch_latency.torch.zeros(1, runner.state.shape[1])
     for number in range(3):

@@ -285,6 +285,9 @@ class _GivenBoxes:
     def __init__(self, boxes: Sequence[Box]) -> None:
         self._boxes = boxes
 
+    def pace(self, look_every_s: float) -> None:
+        """The box is given: nothing is looked for."""
+
     def step(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The face at this frame."""
         box = self._boxes[min(frame.seq, len(self._boxes) - 1)]

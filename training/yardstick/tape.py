@@ -25,18 +25,22 @@ import numpy.typing as npt
 
 import edge
 from edge.bundle import Bundle, Task
-from edge.cameras import Camera
+from edge.cameras import Camera, camera_from_uri
+from edge.cameras.synthetic import SyntheticCamera
 from edge.clips.grid import Mark, ModelFrame
 from edge.errors import InputError
-from edge.faces.track import Tracker
+from edge.faces import detector_by_name
+from edge.faces.track import FaceTracker, Tracker
 from edge.frames import Clip, Frame, FrameKind
-from edge.person import Look, Person
+from edge.person import Look, Person, Waves
 from edge.pipeline import Options, Pipeline
 from edge.runtimes import Runtime
+from edge.signals.guard import GuardRules
 from edge.signals.state import Situation
+from edge.stream_graph import StreamEngine
 from edge.vitals import Estimate
 
-__all__ = ["Tape", "front_fingerprint", "load_tape", "replay", "save_tape", "tape_from_cameras"]
+__all__ = ["Tape", "front_fingerprint", "kept_tape", "load_tape", "replay", "save_tape", "tape_from_cameras"]
 
 Event = tuple[str, int, Situation | None, Situation | None]
 """``("take", frame index)``, ``("infer", 0)``, ``("forget", 0)`` or ``("look", tick in ns, HR and RR situation)``."""
@@ -86,11 +90,12 @@ class Recorder:
         self._moves: list[npt.NDArray[np.float32]] = []
         self._events: list[Event] = []
 
-    def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> None:
+    def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> Sequence[Waves]:
         """Write down a frame."""
         self._events.append(("take", len(self._frames), None, None))
         self._frames.append(frame)
         self._moves.append(displacement)
+        return ()
 
     def clip(self) -> Clip | None:
         """Write down that a run of the model was due."""
@@ -110,6 +115,10 @@ class Recorder:
     def forget(self) -> None:
         """Write down that another person or place came."""
         self._events.append(("forget", 0, None, None))
+
+    def pace(self, hop_s: float) -> None:
+        """Not called: only what is live changes its pace."""
+        raise AssertionError(f"a recording is played at its own pace; asked for a hop of {hop_s} s")
 
     def tape(self, size: int) -> Tape:
         """All that was written down."""
@@ -174,8 +183,14 @@ def _read(camera: Camera) -> Iterator[tuple[int, FrameKind, Frame | None]]:
     yield newest_ns, camera.kind, None
 
 
-def replay(tape: Tape, bundle: Bundle, runtime: Runtime) -> Iterator[tuple[int, Look]]:
-    """Each look's stream time and what a person with this model shows.
+def replay(
+    tape: Tape,
+    bundle: Bundle,
+    runtime: Runtime,
+    stream: StreamEngine | None = None,
+    guard: GuardRules | None = None,
+) -> Iterator[tuple[int, Look]]:
+    """Each look's stream time and what a person with this model shows, in mode ``stream`` where there is an engine.
 
     ValueError for a bundle of another geometry than the tape's; ``measure.geometry`` names what must be the same.
     """
@@ -183,7 +198,7 @@ def replay(tape: Tape, bundle: Bundle, runtime: Runtime) -> Iterator[tuple[int, 
         raise ValueError(
             f"the tape is {tape.data.shape[-1]} px at {tape.fps}; the bundle {bundle.size} at {bundle.fps}"
         )
-    person = Person(bundle, thermal=tape.thermal, camera=tape.camera, hop_s=tape.hop_s)
+    person = Person(bundle, thermal=tape.thermal, camera=tape.camera, hop_s=tape.hop_s, stream=stream, guard=guard)
     for what, number, hr, rr in tape.events:
         if what == "take":
             person.take(tape.frame(number), tape.moves[number])
@@ -223,6 +238,18 @@ def save_tape(tape: Tape, path: Path) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(buffer.getvalue())
     part.replace(path)
+
+
+def kept_tape(bundle: Bundle, uri: str, path: Path) -> tuple[Tape, SyntheticCamera]:
+    """The tape of a synthetic scene, RGB and thermal, played unless ``path`` holds it; and who knows the truth."""
+    rgb = camera_from_uri(uri, "rgb")
+    assert isinstance(rgb, SyntheticCamera)
+    tape = load_tape(path)
+    if tape is None:
+        cameras = [rgb, camera_from_uri(uri, "thermal")]
+        tape = tape_from_cameras(bundle, cameras, FaceTracker(detector_by_name("haar")))
+        save_tape(tape, path)
+    return tape, rgb
 
 
 def load_tape(path: Path) -> Tape | None:

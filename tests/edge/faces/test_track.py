@@ -145,3 +145,15 @@ def test_the_box_of_a_real_still_face_does_not_move_at_all(shared_dir: Path) -> 
     camera.close()
     assert len(boxes) >= 290
     assert len(set(boxes)) == 1
+
+
+def test_another_pace_looks_less_often_and_still_misses_a_face_that_left_within_two_seconds() -> None:
+    detector = Script(lambda t_s: [square(300)] if t_s < 20.0 else [])
+    tracker, lost_s = FaceTracker(detector), 0.0
+    tracker.pace(1.5)
+    for k in range(round(24 * FPS)):
+        detector.now_s = k / FPS
+        track = tracker.step(Frame(IMAGE, round(k * S / FPS), "media", k, "rgb"))
+        lost_s = lost_s or (k / FPS if not track and k / FPS > 20.0 else 0.0)
+    assert np.diff([call for call in detector.calls[1:] if call < 20.0]) == pytest.approx(1.5, abs=0.04)
+    assert 20.0 < lost_s < 22.0

@@ -103,8 +103,8 @@ def test_a_graph_that_does_not_load_is_a_fault(bundle: Bundle) -> None:
         open_runtime(broken, "exact", "auto")
 
 
-def test_stream_mode_says_that_it_is_not_built(bundle: Bundle) -> None:
-    with pytest.raises(UsageError, match="not built yet"):
+def test_a_stream_is_not_run_as_windows(bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="a stream is no window"):
         open_runtime(bundle, "stream", "auto")
 
 
