@@ -37,6 +37,7 @@ from edge.pacing import Pacer
 from edge.person import Person
 from edge.pipeline import Options, Output, Pipeline
 from edge.publish import Publisher, Summary
+from edge.recording import NO_RECORDING, RecordingPlan, Tape
 from edge.rig import IDENTITY, Rig, load_rig
 from edge.runtimes import RUNTIMES, Runtime
 from edge.sinks import Sink, SinkContext, sink_from_uri
@@ -46,7 +47,7 @@ from edge.stream_graph import StreamEngine
 from edge.vitals import Truth, Vitals
 from edge.zones import InZones
 
-__all__ = ["cameras_from_kit", "run_kit", "runtime_from_kit"]
+__all__ = ["Run", "Stream", "cameras_from_kit", "run_kit", "runtime_from_kit", "stream_from_kit"]
 
 _log = logging.getLogger(__name__)
 _S = 1_000_000_000
@@ -83,6 +84,7 @@ def run_kit(
     as_json: bool,
     stop: threading.Event,
     watch: Callable[[Output], None] | None = None,
+    recording: RecordingPlan | None = None,
 ) -> int:
     """Run what ``kit`` describes until its input ends, ``seconds`` are over, nobody takes records or ``stop`` is set.
 
@@ -91,7 +93,7 @@ def run_kit(
 
     With ``check`` everything is opened, reported and closed again. A link whose other end is away is reported as such
     and is no error, for a run would keep trying. The report goes to standard error, with ``as_json`` as JSON to
-    standard output; that of a run is its summary, and goes there only ``as_json``.
+    standard output; that of a run is its summary, and goes there only ``as_json``. ``recording``: what to record.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def run_kit(
     bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
     _check_measurable(bundle, cameras)
     rig = load_rig(Path(kit.rig)) if kit.rig else IDENTITY
-    stream = _stream(kit, bundle)
+    stream = stream_from_kit(kit, bundle)
     try:
         engine = runtime_from_kit(kit, bundle, stop)
     except BuildStoppedError as error:  # as a run that is stopped: in order, before its first frame
@@ -122,8 +124,18 @@ def run_kit(
         rig.check_cameras(_ids(cameras))
         live = any(camera.live for camera in cameras)
         tracker = _tracker(kit, Lag(_LIVE_LAG_FRAMES, aside.start) if live else Lag())
-        run = _Run(kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream)
-        return run.check(as_json=as_json) if check else run.to_the_end(opened, as_json=as_json)
+        run = partial(Run, kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream)
+        if check or recording is None:
+            return run().check(as_json=as_json) if check else run().to_the_end(opened, as_json=as_json)
+        with closing(_tape(recording, kit, cameras, bundle, runtime, rig)) as tape:
+            return run(tape).to_the_end(opened, as_json=as_json)
+
+
+def _tape(plan: RecordingPlan, kit: Kit, cameras: Iterable[Camera], bundle: Bundle, runtime: Runtime, rig: Rig) -> Tape:
+    """The recording of a run, begun."""
+    from edge.recording.recorder import recorder_of  # noqa: PLC0415 - a run that is not recorded needs none of it
+
+    return recorder_of(plan, kit, cameras, bundle, runtime, rig)
 
 
 def cameras_from_kit(kit: Kit) -> list[Camera]:
@@ -189,48 +201,49 @@ def _tracker(kit: Kit, lag: Lag) -> Tracker:
     return FaceTracker(detector, lag=lag)
 
 
-def _stream(kit: Kit, bundle: Bundle) -> _Stream | None:
+def stream_from_kit(kit: Kit, bundle: Bundle) -> Stream | None:
     """The stream graph that mode ``stream`` runs; on the CPU whatever the runtime of the windows is."""
     if kit.mode != "stream":
         return None
     engine, graph = importlib.import_module("edge.runtimes.onnxrt_stream").open_stream(bundle, kit.precision)
-    return _Stream(engine, graph)
+    return Stream(engine, graph)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Stream:
+class Stream:
     """A stream graph that passed its self-test, and why it was chosen."""
 
     engine: StreamEngine
     graph: Graph
 
 
-class _Run:
+class Run:
     """One run: its parts, and the first thing that went wrong."""
 
     def __init__(
         self,
         kit: Kit,
-        cameras: list[Camera],
+        cameras: Sequence[Camera],
         sinks: list[Sink],
         bundle: Bundle,
         runtime: Runtime,
         rig: Rig,
         tracker: Tracker,
         stop: threading.Event,
-        watch: Callable[[Output], None] | None,
-        stream: _Stream | None = None,
+        watch: Callable[[Output], None] | None = None,
+        stream: Stream | None = None,
+        tape: Tape = NO_RECORDING,
     ) -> None:
         self._watch = watch
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
         self._rig = rig
         self._live = any(camera.live for camera in cameras)
-        self._stream = stream
+        self._stream, self._tape = stream, tape
         person = partial(Person, stream=stream.engine if stream else None)
         options = Options(kit.zone, len(cameras) > 1, kit.hop_s, kit.pair_gate_ms, rig, kit.zones, kit.most_people)
         own = kit.thermal_roi == "own"
         warm = FaceTracker(WarmDetector(), TrackerConfig(look_every_s=_WARM_LOOK_S)) if own else None
-        self._pipeline = Pipeline(bundle, runtime, tracker, options, person, warm)
+        self._pipeline = Pipeline(bundle, runtime, tracker, options, person, warm, tape.sighted)
         self._workers = [SinkWorker(sink, wait=not self._live, stop=stop) for sink in sinks]
         self._factory = RecordFactory(kit.device_id)
         self._publisher = Publisher(
@@ -245,6 +258,7 @@ class _Run:
         self._summary = Summary()
         self._error: MmrphysError | None = None
         self._begin_ns: int | None = None
+        self._told_of_tape = False
         self._newest_ns = 0
 
     def check(self, *, as_json: bool) -> int:
@@ -266,6 +280,7 @@ class _Run:
         with self._sinks_open():
             opened.pop_all()
             self._frames_to_records()
+        self._keep(self._tape.close())
         if as_json:
             print(json.dumps(self._summary.as_dict()), flush=True)  # noqa: T201 - the answer that --json asks for
         return self._code()
@@ -320,8 +335,10 @@ class _Run:
         except Exception:
             self._send(self._factory.status("offline", "internal error"), self._newest_ns)
             raise
-        reason = "broken" if self._error else "stopped" if self._stop.is_set() else "ended"
-        self._send(self._factory.status("offline", reason), self._newest_ns)
+        self._send(self._factory.status("offline", self._reason()), self._newest_ns)
+
+    def _reason(self) -> str:
+        return "broken" if self._error else "stopped" if self._stop.is_set() else "ended"
 
     def _all_frames(self) -> None:
         if self._live:
@@ -334,13 +351,13 @@ class _Run:
                 if self._ended(item):
                     break
             elif item is not None:
-                self._newest_ns = item.pts_ns
                 with self._pacer.working() if self._pacer else nullcontext():
-                    self._publish(self._pipeline.push(item))
+                    self._push(item)
             if self._live:  # on every turn: one camera may be silent while the other sends
-                self._publish(self._pipeline.idle(time.monotonic_ns()))  # the clock of live stamps
+                self._idle(time.monotonic_ns())  # the clock of live stamps
             self._keep_pace()
-        self._publish(self._pipeline.finish())
+            self._tell_of_tape()
+        self._finish(self._reason())
 
     def _pacer_if_live(self) -> Pacer | None:
         """Files wait, so they never adapt."""
@@ -357,13 +374,36 @@ class _Run:
         """Look less often when the device cannot keep up, or as often again, and say so."""
         pace = self._pacer.step() if self._pacer else None
         if pace is not None:
-            self._pipeline.pace(pace.hop_s, pace.face_every_s)
-            often = f"the model now runs every {pace.hop_s:g} s, the face is looked for every {pace.face_every_s:g} s"
-            self._event("pace", "notice", f"{often}: {pace.why}")
+            self._pace(pace.hop_s, pace.face_every_s, pace.why)
+
+    def _pace(self, hop_s: float, face_every_s: float, why: str) -> None:
+        self._tape.paced(hop_s, face_every_s, why)
+        self._pipeline.pace(hop_s, face_every_s)
+        often = f"the model now runs every {hop_s:g} s, the face is looked for every {face_every_s:g} s"
+        self._event("pace", "notice", f"{often}: {why}")
+
+    def _push(self, frame: Frame) -> None:
+        self._newest_ns = frame.pts_ns
+        self._tape.pushed(frame)
+        self._publish(self._pipeline.push(frame))
+
+    def _idle(self, now_ns: int) -> None:
+        self._tape.idled(now_ns)
+        self._publish(self._pipeline.idle(now_ns))
+
+    def _finish(self, reason: str) -> None:
+        self._tape.finished(reason)
+        self._publish(self._pipeline.finish())
+
+    def _tell_of_tape(self) -> None:
+        """Once, when the recording ended before the run."""
+        if self._tape.over and not self._told_of_tape:
+            self._told_of_tape = True
+            self._event("recording_ended", "warning", self._tape.over)
 
     def _enough(self, item: Frame | Ended | None) -> bool:
         """True when ``seconds`` are over, or no sink is left that takes records."""
-        if self._workers and all(worker.over for worker in self._workers):
+        if self._deserted():
             return True
         now_ns = time.monotonic_ns() if self._live else item.pts_ns if isinstance(item, Frame) else None
         if self._kit.seconds is None or now_ns is None:
@@ -372,14 +412,23 @@ class _Run:
             self._begin_ns = now_ns
         return now_ns - self._begin_ns >= self._kit.seconds * _S
 
+    def _deserted(self) -> bool:
+        """True when there were sinks and none is left that takes records."""
+        return bool(self._workers) and all(worker.over for worker in self._workers)
+
     def _ended(self, item: Ended) -> bool:
         """Tell of a camera's end; True when the run is over with it."""
-        if item.error is not None:
-            self._broke("input_broken", item.error)
-        else:
-            self._event("input_ended", "info", f"the {item.kind} camera came to its end")
-        self._publish(self._pipeline.end(item.kind))
+        self._keep(item.error)
+        self._end(item.kind, None if item.error is None else str(item.error))
         return item.kind == "rgb"
+
+    def _end(self, kind: FrameKind, error: str | None) -> None:
+        self._tape.ended(kind, error)
+        if error is None:
+            self._event("input_ended", "info", f"the {kind} camera came to its end")
+        else:
+            self._event("input_broken", "warning", error)
+        self._publish(self._pipeline.end(kind))
 
     def _broke(self, code: EventCode, error: MmrphysError) -> None:
         self._keep(error)
@@ -400,6 +449,7 @@ class _Run:
                 self._send(record, pts_ns)
 
     def _send(self, record: Record, pts_ns: int) -> None:
+        self._tape.record(record, pts_ns)
         for worker in self._workers:
             worker.put(record, pts_ns)
 

@@ -14,10 +14,10 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -42,7 +42,10 @@ from edge.interrupt import stop_on_signal
 from edge.uri import nearest
 from edge.vitals import Mode
 
-__all__ = ["main", "run", "schema"]
+if TYPE_CHECKING:  # it imports numpy
+    from edge.recording import RecordingPlan
+
+__all__ = ["check_stdout", "main", "run", "schema", "start"]
 
 DISTRIBUTION = "mmrphys-edge"
 
@@ -248,23 +251,37 @@ def run(
         "speed": speed, "runtime": runtime, "precision": precision, "seconds": seconds, "device_id": device_id,
         "people": people, "detector": detector, "thermal_roi": thermal_roi,
     }  # fmt: skip
-    kit = with_zones(merge(kit_from_toml(config) if config else Kit(), options), zone or [])
+    return start(options, config, zones=zone or [], check_only=check_only, print_config=print_config, as_json=as_json)
+
+
+def start(
+    options: Mapping[str, Any],
+    config: Path | None,
+    *,
+    zones: Sequence[str],
+    check_only: bool,
+    print_config: bool,
+    as_json: bool,
+    recording: RecordingPlan | None = None,
+) -> int:
+    """Run what a configuration, options (by the kit's keys) and ``--zone`` describe; gives the exit code."""
+    kit = with_zones(merge(kit_from_toml(config) if config else Kit(), options), zones)
     check(kit)
     if print_config:
         typer.echo(toml_from_kit(kit), nl=False)
         return 0
-    if as_json and not sink:
+    if as_json and not options["sinks"]:
         kit = msgspec.structs.replace(kit, sinks=tuple(uri for uri in kit.sinks if not uri.startswith("console:")))
-    _check_stdout(kit, as_json)
+    check_stdout(kit.sinks, as_json)
     with stop_on_signal() as stop:
         from edge.app import run_kit  # noqa: PLC0415 - commands import their work when called
 
-        return run_kit(kit, check=check_only, as_json=as_json, stop=stop)
+        return run_kit(kit, check=check_only, as_json=as_json, stop=stop, recording=recording)
 
 
-def _check_stdout(kit: Kit, as_json: bool) -> None:
-    """Standard output has room for one writer."""
-    writers = [uri for uri in kit.sinks if uri.startswith(("console:", "jsonl:-"))] + ["--json"] * as_json
+def check_stdout(sinks: Iterable[str], as_json: bool) -> None:
+    """Standard output has room for one writer; UsageError for more."""
+    writers = [uri for uri in sinks if uri.startswith(("console:", "jsonl:-"))] + ["--json"] * as_json
     if len(writers) > 1:
         raise UsageError(f"{' and '.join(writers)} would both write to standard output; keep one of them")
 

@@ -34,6 +34,7 @@ __all__ = [
     "Speed",
     "ThermalRoi",
     "check",
+    "kit_from_text",
     "kit_from_toml",
     "merge",
     "toml_from_kit",
@@ -106,12 +107,18 @@ def kit_from_toml(path: Path) -> Kit:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}; give a TOML file, or leave out --config") from error
+    return kit_from_text(text, str(path))
+
+
+def kit_from_text(text: str, name: str) -> Kit:
+    """The kit that the text of a ``kit.toml`` describes; UsageError as :func:`kit_from_toml`, with ``name`` for it."""
+    try:
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
-    return _kit_from_table(table, lambda key: f"{path}:{_line_of(key, text)}: {key}")
+        raise UsageError(f"{name} is no TOML: {error}") from error
+    return _kit_from_table(table, lambda key: f"{name}:{_line_of(key, text)}: {key}")
 
 
 def merge(kit: Kit, options: Mapping[str, Any]) -> Kit:

@@ -28,6 +28,8 @@ Heat: TypeAlias = Callable[[FramePair, Box], "Cells | None"]
 class Follower:
     """A seat before the cameras. ``track`` is the face on it now, ``number`` that person, or who was there last.
 
+    ``read``: the parts of the newest RGB picture that were looked at.
+
     ``has_channel``: model frames have a thermal channel.
     """
 
@@ -35,6 +37,7 @@ class Follower:
         self.subject = subject
         self.track: FaceTrack | None = None
         self.number = 0
+        self.read: tuple[Box, ...] = ()
         self._bundle, self._has_channel = bundle, has_channel
         self._grid: PairGrid | None = None
         self._motion, self._likeness = MotionMeter(), Likeness()
@@ -61,12 +64,15 @@ class Follower:
         cells = model_cells(pair.rgb, region, self._bundle.size)
         image = np.asarray(pair.rgb.image, np.uint8)
         motion = self._motion.step(image, track.box)
+        read = (region, *self._motion.regions)
         another = crowded and self._likeness.step(t_ns, cells)
         if another or (crowded and not motion.trusted):
             self._moved_ns = t_ns
             self._begin(t_ns)
             motion = self._motion.step(image, track.box)
+            read += self._motion.regions
         move = np.array([motion.x, motion.y], dtype=np.float32)
+        self.read = read
         return self._to_grid(pair, cells, self._thermal(pair, region, heat), move)
 
     def moved_within(self, window_ns: float, t_ns: int) -> bool:

@@ -34,7 +34,7 @@ from edge.signals.state import Situation, first_named
 from edge.vitals import Mode, Signals, State, Vitals, codes_that_hold
 from edge.zones import Seats, Zone
 
-__all__ = ["Counts", "Options", "Output", "Pipeline", "Presence", "WaveBlock"]
+__all__ = ["Counts", "Options", "Output", "Pipeline", "Presence", "Watch", "WaveBlock"]
 
 _S = 1_000_000_000
 _THERMAL_SILENT_S = 2.5
@@ -96,6 +96,9 @@ class Presence:
 
 
 Output = Vitals | WaveBlock | Presence
+Watch = Callable[[Frame, tuple[FaceTrack, ...], int, tuple[Box, ...]], None]
+"""Told of each RGB frame: the faces in it, the runs of the detector so far, and every part of the picture that was read
+beside the tracker's looking."""
 
 
 @dataclass(slots=True)
@@ -123,6 +126,7 @@ class Pipeline:
 
     ``person`` makes the subjects that are told what the cameras see, from the arguments of :class:`Person`. ``warm``
     follows the one face in thermal frames: then the thermal region is its place, instead of that of the RGB face.
+    ``watch`` is told what of each RGB picture was read.
     """
 
     def __init__(
@@ -133,12 +137,14 @@ class Pipeline:
         options: Options,
         person: Callable[..., Subject] = Person,
         warm: Tracker | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._bundle, self._runtime, self._options = bundle, runtime, options
         self._has_channel = options.thermal or "thermal" in bundle.channels
         self._pairer = Pairer(round(options.pair_gate_ms * 1e6), options.thermal, offset=options.rig.time)
         self._view = ThermalView(options.rig)
         self._tracker, self._warm = tracker, warm
+        self._watch = watch or (lambda *_seen: None)
         self._warm_face: tuple[int, FaceTrack | None] = (-1, None)
         self._hop_s = options.hop_s
         zones = options.zones or (Zone(options.zone),)
@@ -230,6 +236,8 @@ class Pipeline:
 
     def _see(self, pair: FramePair) -> Iterator[Output]:
         t_ns, tracks = pair.rgb.pts_ns, self._tracker.step(pair.rgb)
+        found = tracks
+        regions: list[Box] = []
         if tracks and pair.thermal_absent == "shutter":
             self._shutter_ns = t_ns
         if len(tracks) > 1:
@@ -246,6 +254,8 @@ class Pipeline:
                     yield Presence(bed.zone, track.person, t_ns, here=True)
                 for waves in seat.see(pair, track, self._thermal, crowded=crowded):
                     yield _block(waves, bed, seat)
+                regions += seat.read
+        self._watch(pair.rgb, found, self._tracker.detections, tuple(regions))
 
     def _goodbye(self, bed: Bed, here: list[FaceTrack], t_ns: int) -> Iterator[Output]:
         """Whoever left a zone takes the value along at once."""

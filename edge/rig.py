@@ -34,6 +34,7 @@ __all__ = [
     "TimeOffset",
     "json_from_rig",
     "load_rig",
+    "rig_from_json",
     "sealed",
 ]
 
@@ -198,21 +199,26 @@ def json_from_rig(rig: Rig) -> bytes:
 
 
 def load_rig(path: Path) -> Rig:
-    """The rig in a file.
+    """The rig in a file; InputError when it cannot be read, and as :func:`rig_from_json`."""
+    try:
+        with path.open("rb") as file:
+            return rig_from_json(file.read(_MAX_BYTES), str(path))
+    except OSError as error:
+        raise InputError(f"the rig {path} cannot be read: {error.strerror}; check the path") from error
+
+
+def rig_from_json(data: bytes, path: str) -> Rig:
+    """The rig in a file's bytes; ``path`` is what messages call it.
 
     Raises
     ------
     InputError
-        Unreadable, no rig, another version, a value out of range, a homography that is not finite or cannot be
-        inverted, or content that does not match its hash.
+        No rig, another version, a value out of range, a homography that is not finite or cannot be inverted, or
+        content that does not match its hash.
     """
     again = "make it again with 'mmrphys calibrate rig'"
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES)
         head = msgspec.json.decode(data, type=_Head)
-    except OSError as error:
-        raise InputError(f"the rig {path} cannot be read: {error.strerror}; check the path") from error
     except msgspec.MsgspecError as error:
         raise InputError(f"{path} is no rig: {first_line(error)}; {again}") from error
     if (head.format, head.version) != (FORMAT, VERSION):

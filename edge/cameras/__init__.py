@@ -12,9 +12,11 @@ from typing import Protocol
 from edge.frames import Frame, FrameKind
 from edge.uri import parse_uri
 
-__all__ = ["RESERVED", "SCHEMES", "Camera", "camera_from_uri"]
+__all__ = ["SCHEMES", "Camera", "camera_from_uri"]
 
 SCHEMES: dict[str, str] = {
+    "cptv": "edge.cameras.cptv",
+    "mcap": "edge.cameras.mcap",
     "synthetic": "edge.cameras.synthetic",
     "video": "edge.cameras.video",
     "v4l2": "edge.cameras.v4l2",
@@ -22,7 +24,6 @@ SCHEMES: dict[str, str] = {
     "y16": "edge.cameras.y16",
     "gstreamer": "edge.cameras.gstreamer",
 }
-RESERVED = ("cptv", "mcap")
 
 
 class Camera(Protocol):
@@ -69,7 +70,7 @@ def camera_from_uri(text: str, kind: FrameKind) -> Camera:
     """
     if text.startswith(("/", "./", "../", "rtsp://")):
         text = f"video:{text}"
-    uri = parse_uri(text, "camera", SCHEMES, RESERVED)
+    uri = parse_uri(text, "camera", SCHEMES)
     from edge.cameras.upright import UprightCamera, turn_from_uri  # noqa: PLC0415 - it needs this module
 
     uri, turn = turn_from_uri(uri)

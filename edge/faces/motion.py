@@ -79,6 +79,12 @@ class MotionMeter:
         self._reference: _Reference | None = None
         self._base = np.zeros(2)
         self._last = np.zeros(2)
+        self._read: tuple[Box, ...] = ()
+
+    @property
+    def regions(self) -> tuple[Box, ...]:
+        """The parts of the picture that the last step looked at."""
+        return self._read
 
     def reset(self) -> None:
         """Forget the face: the next frame starts at position 0."""
@@ -87,10 +93,11 @@ class MotionMeter:
 
     def step(self, image: npt.NDArray[np.uint8], box: Box) -> Motion:
         """Take the next frame, RGB uint8 ``[H, W, 3]``, with the face box (not enlarged) in its pixels."""
-        reference = self._reference
+        reference, self._read = self._reference, ()
         if reference is None:
             self._renew(image, box)
             return Motion()
+        self._read = (reference.region,)
         before_px = (self._last - self._base) / reference.sides_per_px
         shift_px = _shift_px(reference, _values(image, reference.region), before_px)
         trusted = shift_px is not None
@@ -104,6 +111,7 @@ class MotionMeter:
         (x, y), side = box.centre, max(box.w, box.h)
         half = 0.5 * REGION * side
         region = Box(x - half, y - half, 2.0 * half, 2.0 * half).cut(image.shape)
+        self._read = (*self._read, region)
         self._reference = _reference(_values(image, region), region, side)
         self._base = self._last
 

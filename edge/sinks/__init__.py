@@ -20,11 +20,12 @@ __all__ = ["RESERVED", "SCHEMES", "Sink", "SinkContext", "sink_from_uri"]
 SCHEMES: dict[str, str] = {
     "console": "edge.sinks.console",
     "jsonl": "edge.sinks.jsonl",
+    "mcap": "edge.sinks.mcap",
     "mqtt": "edge.sinks.mqtt",
     "mqtts": "edge.sinks.mqtt",
     "serial": "edge.sinks.serial_line",
 }
-RESERVED = ("web", "mcap")
+RESERVED = ("web",)
 
 
 @dataclass(frozen=True, slots=True)

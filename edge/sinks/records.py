@@ -44,7 +44,15 @@ NOTICE = "research use, not a medical device"
 Severity = Literal["info", "notice", "warning"]
 WaveName = Literal["pleth", "resp"]
 EventCode = Literal[
-    "hr_state", "rr_state", "person_came", "person_left", "input_ended", "input_broken", "runtime_fault", "pace"
+    "hr_state",
+    "rr_state",
+    "person_came",
+    "person_left",
+    "input_ended",
+    "input_broken",
+    "runtime_fault",
+    "recording_ended",
+    "pace",
 ]
 EVENTS: dict[EventCode, str] = {
     "hr_state": "the state of HR changed",
@@ -55,6 +63,7 @@ EVENTS: dict[EventCode, str] = {
     "input_broken": "a camera broke or its file ended early",
     "runtime_fault": "inference failed",
     "pace": "a live run looks less often for want of time or for heat, or as often again",
+    "recording_ended": "the recording ended before the run: its quota, or the disk",
 }
 """Published event codes."""
 

@@ -210,7 +210,8 @@ def test_run_hands_one_checked_kit_over_and_returns_its_code(
     app.run_kit = run_kit  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "edge.app", app)
     assert main(["run", "--rgb", "synthetic:", "--zone", "bed-3", *words]) == 3
-    assert seen == [(Kit(rgb="synthetic:", zone="bed-3", sinks=sinks), {"check": check, "as_json": as_json})]
+    flags = {"check": check, "as_json": as_json, "recording": None}
+    assert seen == [(Kit(rgb="synthetic:", zone="bed-3", sinks=sinks), flags)]
     assert not stops[0].is_set()
 
 
