@@ -184,3 +184,18 @@ def test_the_rig_comes_with_the_recording(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(b'"marker_px": 60.0', b'"marker_px": 61.0'))
     assert main(["replay", str(path), "--verify"]) == 3
+
+
+def test_two_people_in_two_zones_are_made_again_with_their_coming_and_leaving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lines = tmp_path / "two.mcap", tmp_path / "two.jsonl"
+    scene = "synthetic:?people=2&width=640&height=240&thermal_width=160&thermal_height=60&seconds=6"
+    words = ["--zone", "left=0,0,0.5,1", "--zone", "right=0.5,0,1,1", "--speed", "max", "--sink", f"jsonl:{lines}"]
+    assert main(["record", "--rgb", f"{scene}&leave2_at_s=3&leave2_s=9", "--out", str(path), *words]) == 0
+    sent = records_of(lines)
+    assert {one["zone"] for one in sent if one["kind"] == "numerics"} == {"left", "right"}
+    assert {"person_came", "person_left"} <= {one["code"] for one in sent if one["kind"] == "event"}
+    random = np.random.default_rng(6)
+    monkeypatch.setattr(replay, "canvas", lambda head: random.integers(0, 256, head.shape, np.uint8))
+    assert main(["replay", str(path), "--verify"]) == 0
