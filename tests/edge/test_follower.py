@@ -14,7 +14,7 @@ from edge.clips.grid import Mark, ModelFrame
 from edge.faces.track import FaceTrack, FaceTracker
 from edge.follower import Follower
 from edge.frames import Clip, Frame, FramePair
-from edge.person import Look
+from edge.person import Look, Waves
 from edge.pipeline import Options, Pipeline
 from edge.signals.state import Situation
 from edge.vitals import Estimate
@@ -29,8 +29,9 @@ class Notes:
         self.frames: list[ModelFrame] = []
         self.forgot = 0
 
-    def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> None:
+    def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> list[Waves]:
         self.frames.append(frame)
+        return []
 
     def clip(self) -> Clip | None:
         return None

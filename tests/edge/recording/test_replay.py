@@ -14,11 +14,13 @@ from fakes.recorded_run import Recorded, records_of
 from mcap.reader import make_reader
 
 from edge import app, loop
-from edge.app import run_kit
+from edge.app import Run, run_kit
 from edge.cli import main
 from edge.config import Kit
 from edge.errors import UsageError
 from edge.frames import Frame, FrameKind
+from edge.load_budget import Pace
+from edge.pacing import Pacer
 from edge.recording import RecordingPlan, replay
 from edge.recording.messages import FrameHead, Session, Sighting, message_from_bytes
 from edge.recording.reader import McapReader, Message
@@ -165,6 +167,29 @@ def test_a_live_run_is_made_again_with_its_silences(
     states = [one["hr"]["state"] for one in records_of(lines) if one["kind"] == "numerics"]
     assert states
     assert thermal != "none" or "camera_lost" in states, "a look was taken by the clock"
+    assert main(["replay", str(path), "--verify"]) == 0
+
+
+def test_a_live_run_that_looked_less_often_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_CLOSE_CAMERA_S", 0.1)
+    monkeypatch.setattr(app, "camera_from_uri", lambda _text, kind: LiveCamera(kind, 30.0))
+    paces = iter([None, Pace(2.0, 1.5, "the board is at 93 degC")])
+    monkeypatch.setattr(Pacer, "step", lambda _self: next(paces, None))
+    path, lines = tmp_path / "hot.mcap", tmp_path / "hot.jsonl"
+    kit = Kit(rgb="live:", thermal="none", sinks=(f"jsonl:{lines}",), device_id="kit-7")
+    assert run_kit(kit, check=False, as_json=False, stop=threading.Event(), recording=RecordingPlan(path)) == 0
+    assert [one["text"] for one in records_of(lines) if one["kind"] == "event" and one["code"] == "pace"]
+    assert main(["replay", str(path), "--verify"]) == 0
+    monkeypatch.setattr(Run, "_pace", lambda *_: None)
+    assert main(["replay", str(path), "--verify"]) == 6, "the pace is a part of what is replayed"
+
+
+def test_mode_stream_is_made_again(tmp_path: Path) -> None:
+    path, lines = tmp_path / "stream.mcap", tmp_path / "stream.jsonl"
+    scene = "synthetic:?width=320&height=240&thermal_width=80&thermal_height=60&seconds=5"
+    words = ["--rgb", scene, "--mode", "stream", "--speed", "max", "--sink", f"jsonl:{lines}"]
+    assert main(["record", "--out", str(path), *words]) == 0
+    assert any(one["kind"] == "wave" and one["mode"] == "stream" for one in records_of(lines))
     assert main(["replay", str(path), "--verify"]) == 0
 
 
