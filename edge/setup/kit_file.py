@@ -20,7 +20,7 @@ COMMENTS: dict[str, str] = {
     "rig": "camera geometry, from mmrphys calibrate rig",
     "bundle": "folder of a model bundle; left out, the one of the package",
     "sinks": "where records go: console:, jsonl:FILE, mqtts://HOST/SITE?user=&password_file=, serial:PORT",
-    "mode": "exact: whole windows",
+    "mode": "exact: whole windows; stream: waves at once, a third of the work",
     "hop_s": "seconds between two inferences; longer saves power",
     "speed": "of files and scenes: realtime or max; cameras have their own",
     "runtime": "auto, onnxrt or tensorrt (after mmrphys engine build)",
@@ -28,11 +28,22 @@ COMMENTS: dict[str, str] = {
     "seconds": "stop after so much stream time; left out, run until stopped",
     "device_id": "this device in records and topics",
     "zone": "the bed that is watched, in records and topics",
+    "zones": 'beds in one picture: { name = "bed-1", box = [left, top, right, bottom] }, in shares of the picture',
+    "people": "how many are followed at most; left out, one, or one for each zone",
+    "detector": "haar, or yunet:MODEL.onnx",
+    "thermal_roi": "rgb: where the RGB face is; own: the warm face in the thermal picture",
     "allow_plaintext": "whether MQTT without TLS may leave this machine",
     "pair_gate_ms": "largest distance of the stamps of an RGB and a thermal frame that belong together",
 }
 """One line for each key of a kit."""
-_EXAMPLES = {"rig": "rig.json", "bundle": "my-bundle", "thermal": "none", "rgb": "v4l2:/dev/video0", "seconds": 60.0}
+_EXAMPLES = {
+    "rig": "rig.json",
+    "bundle": "my-bundle",
+    "thermal": "none",
+    "rgb": "v4l2:/dev/video0",
+    "seconds": 60.0,
+    "people": 2,
+}
 
 
 def text_from_kit(kit: Kit) -> str:

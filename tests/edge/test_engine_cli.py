@@ -119,7 +119,7 @@ def test_measurements_are_carried_in_a_file(trt: Any, capsys: pytest.CaptureFixt
         ("build --timing-cache /nowhere/kit.timing", 2, "--timing-cache /nowhere/kit.timing: No such file"),
         ("build --precision int8 /nowhere", 4, "/nowhere: No such file or directory"),
         ("build --precision fp12", 4, "has no fp12/exact graph for TensorRT; it has fp16/exact, "),
-        ("build --mode stream --precision int8", 4, "has no int8/stream graph for TensorRT; it has "),
+        ("build --mode stream --precision int4", 4, "has no int4/stream graph for TensorRT; it has "),
         ("build --mode hourly", 2, "--mode 'hourly': want one of exact, stream"),
     ],
 )
