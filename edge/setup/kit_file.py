@@ -28,7 +28,7 @@ COMMENTS: dict[str, str] = {
     "seconds": "stop after so much stream time; left out, run until stopped",
     "device_id": "this device in records and topics",
     "zone": "the bed that is watched, in records and topics",
-    "zones": 'beds in one picture: { name = "bed-1", box = [left, top, right, bottom] }, in shares of the picture',
+    "zones": "beds in one picture: { name = ..., box = [left, top, right, bottom] }, in shares of it",
     "people": "how many are followed at most; left out, one, or one for each zone",
     "detector": "haar, or yunet:MODEL.onnx",
     "thermal_roi": "rgb: where the RGB face is; own: the warm face in the thermal picture",

@@ -203,7 +203,6 @@ def test_an_onnx_file_by_itself_has_random_input_alone(capsys: pytest.CaptureFix
         ("--limit orin-nan", 2, "there is no device 'orin-nan'; did you mean 'orin-nano-8gb'?"),
         ("--fps 30", 2, "--fps and --frames belong to MODEL.onnx"),
         ("--hop 0", 2, "--hop 0"),
-        ("--mode stream --precision int8", 4, "has no stream/int8 graph"),
         ("--against none.json", 3, "name a profile.json"),
         ("none.onnx --fps 30", 4, "name a bundle's folder or an ONNX file"),
         ("{graph}", 2, "does not say its frame rate"),
