@@ -14,7 +14,7 @@ from edge.cli import main
 def looks(shared_dir: Path, name: str, out: Path) -> list[dict[str, Any]]:
     """The numerics of a run, by second."""
     thermal = shared_dir / "data" / "thermal" / f"{name}.cptv"
-    scene = "synthetic:?seconds=24&seed=4&width=640&height=480"
+    scene = "synthetic:?seconds=24&seed=4&width=480&height=360"
     words = ["--rgb", scene, "--thermal", f"cptv:{thermal}?rotate=90", "--speed", "max", "--sink", f"jsonl:{out}"]
     assert main(["run", *words]) == 0
     records = [json.loads(line) for line in out.read_text().splitlines()]
@@ -22,7 +22,10 @@ def looks(shared_dir: Path, name: str, out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.scenes
-@pytest.mark.parametrize(("name", "ends_s"), [("lepton-ffc-pause", 23.3), ("lepton-still-person", 16.9)])
+@pytest.mark.parametrize(
+    ("name", "ends_s"),
+    [("lepton-ffc-pause", 23.3), pytest.param("lepton-still-person", 16.9, marks=pytest.mark.slow)],
+)
 def test_they_pair_by_their_own_stamps_and_claim_no_breath_that_is_not_the_patients(
     shared_dir: Path, tmp_path: Path, name: str, ends_s: float
 ) -> None:

@@ -165,7 +165,9 @@ def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats
 @pytest.mark.parametrize(
     "query",
     [
-        "nuisance=0.35&flicker=0.01&flicker_hz=1.3&codec=h264&kbit_s=1000&seed=506",
+        pytest.param(
+            "nuisance=0.35&flicker=0.01&flicker_hz=1.3&codec=h264&kbit_s=1000&seed=506", marks=pytest.mark.slow
+        ),
         "nuisance=0.5&nod=0.002&nod_hz=1&seed=507",
     ],
 )
