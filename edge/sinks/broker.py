@@ -7,6 +7,7 @@ import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -22,7 +23,11 @@ _FORM = "mqtts://host:port/site or mqtt://127.0.0.1:1883/site"
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker's address. It names the files that hold secrets, never a secret."""
+    """A broker's address. It names the files that hold secrets, never a secret.
+
+    ``outbox`` is the folder of what waits for it, ``memory`` or None for the usual one; ``home_assistant`` the topic
+    under which Home Assistant looks for devices, None when it is not told.
+    """
 
     scheme: str
     host: str
@@ -33,6 +38,8 @@ class Broker:
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    outbox: str | None = None
+    home_assistant: str | None = None
 
     @property
     def name(self) -> str:
@@ -75,7 +82,7 @@ class Broker:
 
 
 def broker_from_uri(uri: Uri, *, allow_plaintext: bool) -> Broker:
-    """Read ``mqtt[s]://host[:port]/site?user=&password_file=&ca=&cert=&key=&plaintext=1``.
+    """Read ``mqtt[s]://host[:port]/site?user=&password_file=&ca=&cert=&key=&plaintext=1&outbox=&ha=1``.
 
     Raises
     ------
@@ -102,6 +109,8 @@ def broker_from_uri(uri: Uri, *, allow_plaintext: bool) -> Broker:
         query.ca,
         query.cert,
         query.key,
+        query.outbox,
+        _discovery_topic(query.ha),
     )
 
 
@@ -119,6 +128,15 @@ class _Query(msgspec.Struct):
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    outbox: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    ha: str | None = None
+
+
+def _discovery_topic(given: str | None) -> str | None:
+    """``ha=1`` is Home Assistant's own default; another word is the prefix it was configured with."""
+    if given in {None, "0", ""}:
+        return None
+    return "homeassistant" if given in {"1", "true"} else topic_level(str(given), "ha prefix")
 
 
 def _address(uri: Uri) -> SplitResult:

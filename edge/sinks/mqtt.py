@@ -1,4 +1,4 @@
-"""``mqtt://`` and ``mqtts://``: MQTT 5 to a broker that may be away, under ``vitals/1/<site>/<device>/``.
+"""``mqtt://`` and ``mqtts://``: MQTT to a broker that may be away, under ``vitals/1/<site>/<device>/``.
 
 ========================  ===  ========  =======================================================
 topic                     QoS  retained
@@ -8,14 +8,17 @@ topic                     QoS  retained
 ``health``                1    no        expires after 20 s
 ``<zone>/numerics``       1    no        expires after 10 s
 ``<zone>/wave/<name>``    0    no        expires after 5 s
-``<zone>/event``          1    no        without ``<zone>`` when about the device
+``<zone>/event``          1    no        without ``<zone>`` when about the device; however old
 ``<zone>/history``        1    no        numerics older than 10 s when they could be sent
+``<zone>/ha``             0    no        with ``ha=1``: expires after 2 s
 ========================  ===  ========  =======================================================
 
-A measurement is never retained, and an old one never goes out as live. That is why every connection gets a client of
-its own: the library would resend unacknowledged messages of the last connection by itself, to the live topic, however
-old.
-Delivery is at least once; receivers dedupe on ``(device, boot, seq)``.
+Numerics and events are on disk when ``write`` returns, and go from there when the broker has confirmed them
+(``outbox.py``); waves and health are worth nothing later and stay in memory. A measurement is never retained, and an
+old one never goes out as live. That is why every connection gets a client of its own: the library would resend
+unacknowledged messages of the last connection by itself, to the live topic, however old.
+Delivery is at least once; receivers dedupe on ``(device, boot, seq)``. There is no topic for commands: nothing is
+subscribed to but, with ``ha=1``, the word that Home Assistant has started.
 """
 
 from __future__ import annotations
@@ -28,8 +31,19 @@ from collections.abc import Callable
 from edge.errors import MmrphysError
 from edge.sinks import Sink, SinkContext
 from edge.sinks.broker import Broker, broker_from_uri, topic_level
-from edge.sinks.mqtt_link import Link
+from edge.sinks.drain import Drain
+from edge.sinks.home_assistant import (
+    LIFETIME_S,
+    ZoneState,
+    birth_topic,
+    config_from_meta,
+    config_topic,
+    state_topic,
+)
+from edge.sinks.mqtt_link import Link, Version
 from edge.sinks.outbox import Message, Outbox
+from edge.sinks.outbox_place import outbox_file
+from edge.sinks.outbox_store import Store
 from edge.sinks.records import Event, Health, Meta, Numerics, Record, Status, Wave, encode
 from edge.uri import Uri
 
@@ -38,6 +52,7 @@ __all__ = ["MqttSink", "from_uri", "message_from_record"]
 log = logging.getLogger(__name__)
 
 _RECONNECT_S = (1.0, 5.0)
+_AT_ONCE_S = 0.1
 _FLUSH_S = 3.0
 _FAREWELL_S = 1.0
 _LIFETIME_S: dict[type[Record], int] = {Numerics: 10, Wave: 5, Health: 20}
@@ -46,15 +61,24 @@ _LIFETIME_S: dict[type[Record], int] = {Numerics: 10, Wave: 5, Health: 20}
 class MqttSink:
     """Sends records to a broker, now or when it is back. ``clock`` is CLOCK_MONOTONIC in ns, as in ``record.mono_ns``.
 
-    The network needs somebody who answers its pings, so this sink has one thread of its own; ``write`` only queues.
+    The network needs somebody who answers its pings, so this sink has one thread of its own; ``write`` only stores.
+    ``outbox`` by default is that of the broker and device.
     """
 
-    def __init__(self, broker: Broker, device: str, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        device: str,
+        clock: Callable[[], int] = time.monotonic_ns,
+        outbox: Outbox | None = None,
+    ) -> None:
         self._broker = broker
         self._client_id = f"mmrphys-{device}"
         self._root = f"vitals/1/{broker.site}/{topic_level(device, 'device id')}"
         self._clock = clock
-        self._outbox = Outbox()
+        self._outbox = outbox or Outbox(Store(outbox_file(broker, device)))
+        self._zones = ZoneState()
+        self._version: Version = "5"
         self._status_topic = f"{self._root}/status"
         self._announced = {self._status_topic: b"online"}
         self._refused = 0
@@ -76,18 +100,21 @@ class MqttSink:
 
     @property
     def dropped(self) -> int:
-        """Records given up: late waves, the oldest of a full backlog, and what the broker refused to take."""
+        """Records given up: late waves, the oldest of a full outbox, and what the broker refused to take."""
         return self._outbox.dropped + self._refused
 
     def open(self) -> None:
-        """Check the secrets and start connecting in the background."""
+        """Check the secrets, open the outbox and start connecting in the background."""
         self._broker.password()
         self._broker.tls()
+        self._outbox.open()
+        if len(self._outbox):
+            log.info("%s: %d records wait from before", self.name, len(self._outbox))
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
 
     def write(self, record: Record, pts_ns: int) -> None:  # noqa: ARG002 - the protocol's; the record holds it
-        """Queue one record; UsageError when its zone cannot be a part of a topic.
+        """Take one record; UsageError when its zone cannot be a part of a topic.
 
         A status is left out: connecting says ``online``, and only closing knows when all is sent and says ``offline``.
         """
@@ -95,18 +122,38 @@ class MqttSink:
             return
         if isinstance(record, Meta):
             self._announced[f"{self._root}/meta"] = encode(record)
-        else:
-            self._outbox.put(message_from_record(record, self._root))
+            self._discover(record)
+            return
+        self._outbox.put(message_from_record(record, self._root))
+        if self._broker.home_assistant is not None:
+            self._tell_home_assistant(record)
 
     def close(self) -> int:
-        """Send what waits for at most 3 s when the broker is there, then ``offline``."""
+        """Send what waits for at most 3 s when the broker is there, then ``offline``; the rest is for the next run."""
         thread, self._thread = self._thread, None
-        if thread is not None:
-            self._close_by_ns = self._clock() + int(_FLUSH_S * 1e9)
-            self._closing.set()
-            thread.join(_FLUSH_S + 2 * _FAREWELL_S)
-        self._outbox.clear()
+        if thread is None:
+            return self._outbox.lost + self._refused
+        self._close_by_ns = self._clock() + int(_FLUSH_S * 1e9)
+        self._closing.set()
+        thread.join(_FLUSH_S + 2 * _FAREWELL_S)
+        waiting = self._outbox.close()
+        if waiting:
+            log.warning("%s: %d records wait for the next run with this sink", self.name, waiting)
         return self._outbox.lost + self._refused
+
+    def _discover(self, meta: Meta) -> None:
+        prefix = self._broker.home_assistant
+        if prefix is not None:
+            for zone in meta.zones:
+                topic = config_topic(prefix, meta.device, topic_level(zone, "zone"))
+                self._announced[topic] = config_from_meta(meta, zone, self._root)
+
+    def _tell_home_assistant(self, record: Record) -> None:
+        if isinstance(record, Health):
+            self._zones.hear(record)
+        if isinstance(record, Numerics) and (state := self._zones.state(record)) is not None:
+            topic = state_topic(self._root, record.zone)
+            self._outbox.put(Message(topic, state, record.mono_ns, qos=0, lifetime_ns=LIFETIME_S * 10**9))
 
     def _run(self) -> None:
         while True:
@@ -123,33 +170,68 @@ class MqttSink:
     def _serve(self) -> bool:
         """One connection; True when it ended because all was said."""
         try:
-            link = Link(self._broker, self._client_id, self._status_topic)
+            link = Link(self._broker, self._client_id, self._status_topic, self._version)
         except (OSError, ValueError, MmrphysError) as error:
             self._complain(str(error))
             return False
+        drain: Drain | None = None
         try:
             while link.step():
-                self._advance(link)
+                if link.accepted:
+                    drain = drain or self._welcomed(link)
+                    self._advance(link, drain)
                 if self._finished(link):
                     link.disconnect()
                     return True
         finally:
-            self._outbox.give_back(m for m in link.unacknowledged.values() if m is not None)
-        self._complain(link.reason)
+            self._hear_answers(link, drain)
+            self._outbox.give_back(message for message, _ in link.unacknowledged.values() if message is not None)
+        if link.too_new:
+            self._step_down()
+        else:
+            self._complain(link.reason)
         return False
 
-    def _advance(self, link: Link) -> None:
-        if not link.accepted:
-            return
-        self._settle()
+    def _welcomed(self, link: Link) -> Drain:
+        """The broker let us in."""
+        log.info("%s: connected", self.name)
+        self._complaint, self._wait_s = None, _RECONNECT_S[0]
+        if self._broker.home_assistant is not None:
+            link.subscribe(birth_topic(self._broker.home_assistant))
+        return Drain(link.most)
+
+    def _step_down(self) -> None:
+        log.warning(
+            "%s: the broker does not know MQTT 5; going on with 3.1.1, where it neither lets late messages expire "
+            "nor says what its access list refuses",
+            self.name,
+        )
+        self._version, self._wait_s = "3.1.1", _AT_ONCE_S
+
+    def _advance(self, link: Link, drain: Drain) -> None:
+        """Send what is new, then of the backlog what leaves room for it."""
+        self._hear_answers(link, drain)
+        self._outbox.settle(self._clock())
+        self._greet_home_assistant(link)
         for topic, payload in self._announced.copy().items():
             link.announce(topic, payload)
-        while link.free:
-            message = self._outbox.take(now_ns := self._clock())
+        while link.free and (message := self._outbox.take_fresh(now_ns := self._clock())) is not None:
+            link.publish(message, now_ns)
+        while link.free_for_backlog and drain.allows(len(link.unacknowledged), self._clock()):
+            message = self._outbox.take_backlog()
             if message is None:
                 break
-            link.publish(message, now_ns)
-        self._count_refused(link)
+            drain.sent()
+            link.publish(message, self._clock())
+
+    def _greet_home_assistant(self, link: Link) -> None:
+        """Home Assistant has started and asks who is there."""
+        while link.heard:
+            _, payload = link.heard.pop()
+            if payload == b"online":
+                for topic in tuple(self._announced):
+                    if topic.startswith(f"{self._broker.home_assistant}/"):
+                        link.forget_announcement(topic)
 
     def _finished(self, link: Link) -> bool:
         """True when closing, and nothing waits or time is up, and ``offline`` is said."""
@@ -164,17 +246,26 @@ class MqttSink:
         self._close_by_ns = self._clock() + int(_FAREWELL_S * 1e9)
         return False
 
-    def _count_refused(self, link: Link) -> None:
-        while link.refused:
-            message, reason = link.refused.pop()
-            if not self._refused:
-                log.error("%s: the broker refuses %s (%s); check its access list", self.name, message.topic, reason)
-            self._refused += 1
+    def _hear_answers(self, link: Link, drain: Drain | None) -> None:
+        """Let go what the broker took or never will take; what it may take later goes back and ends the connection."""
+        later = []
+        for answer in link.answers:
+            if answer.refusal and answer.passing:
+                later.append(answer.message)
+                link.give_up(answer.refusal)
+                continue
+            if answer.refusal:
+                self._count_refused(answer.message, answer.refusal)
+            self._outbox.confirm(answer.message, self._clock())
+            if drain is not None and not answer.message.live:
+                drain.confirmed(answer.took_ns)
+        link.answers.clear()
+        self._outbox.give_back(later)
 
-    def _settle(self) -> None:
-        if self._complaint is not None:
-            log.info("%s: connected", self.name)
-        self._complaint, self._wait_s = None, _RECONNECT_S[0]
+    def _count_refused(self, message: Message, reason: str) -> None:
+        if not self._refused:
+            log.error("%s: the broker refuses %s (%s); check its access list", self.name, message.topic, reason)
+        self._refused += 1
 
     def _complain(self, reason: str) -> None:
         if reason != self._complaint:

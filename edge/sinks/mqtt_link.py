@@ -1,10 +1,11 @@
-"""One connection to an MQTT 5 broker, from connect to disconnect."""
+"""One connection to an MQTT broker, from connect to disconnect: version 5, or 3.1.1 where the broker knows no other."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Literal, NamedTuple
 
-from paho.mqtt.client import Client, DisconnectFlags, MQTTv5, error_string
+from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -13,30 +14,55 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.sinks.broker import Broker
 from edge.sinks.outbox import Message
 
-__all__ = ["Link"]
+__all__ = ["Answer", "Link", "Version"]
+
+Version = Literal["5", "3.1.1"]
 
 _KEEPALIVE_S = 5
 _POLL_S = 0.02
-_UNACKNOWLEDGED = 20
+_UNACKNOWLEDGED = 100
+_UNACKNOWLEDGED_311 = 20
+"""Version 3.1.1 has no word for how many the broker takes at once; this is the default of common brokers."""
+_RESERVED = 4
+"""Of those, kept free for what is new."""
 _FAREWELL_STEPS = 50
+_UNSUPPORTED_VERSION = 0x84
+_QUOTA = {0x80, 0x83, 0x97}
+"""Unspecified, implementation specific, quota exceeded: not the message's fault, so it may go through later."""
+
+
+class Answer(NamedTuple):
+    """The broker's word on one message: ``refusal`` is empty when it took it, ``passing`` when it may take it later."""
+
+    message: Message
+    refusal: str
+    passing: bool
+    took_ns: int
 
 
 class Link:
     """Connects when made, and is driven by one thread through :meth:`step`.
 
     Without ``will_topic`` nobody is told of its loss.
-    ``accepted`` is True once the broker let us in, ``reason`` says why not or why no longer. ``unacknowledged`` maps
-    packet id to the message not yet confirmed (None for an announcement), ``refused`` lists what the broker would not
-    take.
+    ``accepted`` is True once the broker let us in, ``reason`` says why not or why no longer, ``too_new`` whether it was
+    for the version. ``unacknowledged`` maps packet id to the message not yet confirmed (None for an announcement) and
+    when it was sent, ``answers`` and ``heard`` (topic, payload) collect what the broker said.
     """
 
-    def __init__(self, broker: Broker, client_id: str, will_topic: str | None) -> None:
-        self.accepted = False
+    def __init__(self, broker: Broker, client_id: str, will_topic: str | None, version: Version = "5") -> None:
+        self.accepted = self.too_new = self._given_up = False
         self.reason = ""
-        self.refused: list[tuple[Message, str]] = []
-        self.unacknowledged: dict[int, Message | None] = {}
+        self.answers: list[Answer] = []
+        self.heard: list[tuple[str, bytes]] = []
+        self.unacknowledged: dict[int, tuple[Message | None, int]] = {}
+        self.most = _UNACKNOWLEDGED_311
+        self._modern = version == "5"
         self._announced: dict[str, bytes] = {}
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTv5)
+        protocol = MQTTv5 if self._modern else MQTTv311
+        self._client = Client(
+            CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False
+        )  # the library would step down to 3.1 by itself
+        self._client.max_inflight_messages_set(_UNACKNOWLEDGED)
         if will_topic is not None:
             self._client.will_set(will_topic, b"offline", qos=1, retain=True)
         self._client.username_pw_set(broker.user, broker.password())
@@ -46,10 +72,15 @@ class Link:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_message = self._on_message
         self._client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S)
 
     def step(self) -> bool:
         """Move bytes for a moment; False when the connection is gone."""
+        if self._given_up:
+            self._given_up = False
+            self.disconnect()
+            return False
         code = self._client.loop(_POLL_S)
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and not self.reason:
             self.reason = error_string(code).rstrip(".").lower()
@@ -57,24 +88,47 @@ class Link:
 
     @property
     def free(self) -> bool:
-        """True when one more message may be sent."""
-        return self.accepted and not self._client.want_write() and len(self.unacknowledged) < _UNACKNOWLEDGED
+        """True when one more new message may be sent."""
+        return self._ready and len(self.unacknowledged) < self.most
+
+    @property
+    def free_for_backlog(self) -> bool:
+        """True when one more of the backlog may be sent and room is left for what is new."""
+        return self._ready and len(self.unacknowledged) < max(1, self.most - _RESERVED)
+
+    @property
+    def _ready(self) -> bool:
+        return self.accepted and not self._client.want_write()
 
     def announce(self, topic: str, payload: bytes) -> None:
         """Make the broker retain ``payload``, once per connection and change."""
         if self._announced.get(topic) != payload:
             self._announced[topic] = payload
-            self.unacknowledged[self._client.publish(topic, payload, qos=1, retain=True).mid] = None
+            sent = self._client.publish(topic, payload, qos=1, retain=True)
+            self.unacknowledged[sent.mid] = (None, time.monotonic_ns())
+
+    def forget_announcement(self, topic: str) -> None:
+        """Let the next :meth:`announce` of ``topic`` be sent even when nothing changed."""
+        self._announced.pop(topic, None)
+
+    def subscribe(self, topic: str) -> None:
+        """Hear what is said on ``topic``."""
+        self._client.subscribe(topic, qos=1)
 
     def publish(self, message: Message, now_ns: int) -> None:
-        """Send one message, which expires at the broker when it would be late."""
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+        """Send one message, which expires at the broker when it would be late (version 5)."""
+        properties = None
         left_ns = message.left_ns(now_ns)
-        if left_ns is not None:
+        if self._modern and left_ns is not None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # the library's, untyped
             properties.MessageExpiryInterval = -(-left_ns // 10**9)
         sent = self._client.publish(message.topic, message.payload, message.qos, properties=properties)
         if message.qos or sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self.unacknowledged[sent.mid] = message
+            self.unacknowledged[sent.mid] = (message, time.monotonic_ns())
+
+    def give_up(self, reason: str) -> None:
+        """End the connection: the next :meth:`step` is the last."""
+        self._given_up, self.reason = True, reason
 
     def disconnect(self) -> None:
         """Say good-bye, so that the broker does not publish the last will."""
@@ -83,9 +137,12 @@ class Link:
             if not self.step():
                 return
 
-    def _on_connect(self, _client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+    def _on_connect(self, _client: Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any) -> None:
         self.accepted = not code.is_failure
         self.reason = str(code) if code.is_failure else ""
+        self.too_new = self._modern and code.value == _UNSUPPORTED_VERSION
+        if self._modern:
+            self.most = min(_UNACKNOWLEDGED, getattr(properties, "ReceiveMaximum", _UNACKNOWLEDGED))
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, code: ReasonCode, _properties: Any
@@ -94,6 +151,10 @@ class Link:
             self.reason = str(code)
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
-        message = self.unacknowledged.pop(mid, None)
-        if message is not None and code.is_failure:
-            self.refused.append((message, str(code)))
+        message, sent_ns = self.unacknowledged.pop(mid, (None, 0))
+        if message is not None:
+            refusal = str(code) if code.is_failure else ""
+            self.answers.append(Answer(message, refusal, code.value in _QUOTA, time.monotonic_ns() - sent_ns))
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        self.heard.append((message.topic, bytes(message.payload)))

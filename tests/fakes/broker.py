@@ -88,6 +88,7 @@ class Listener:
              "-t", topic, "-F", "%t\t%q\t%r\t%E\t%p", *extra],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self._port = port
         self.subscribed = threading.Event()
         self._lines: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self.heard: list[Heard] = []
@@ -114,6 +115,11 @@ class Listener:
 
     def seqs(self, ending: str) -> list[int]:
         return [msgspec.json.decode(one.payload)["seq"] for one in self.on(ending)]
+
+    def say(self, topic: str, payload: str) -> None:
+        """Publish something, as another client would."""
+        words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self._port), "-t", topic, "-m", payload, "-q", "1"]
+        subprocess.run(words, check=True, timeout=PATIENCE_S)
 
     def stop(self) -> None:
         self.process.terminate()

@@ -1,6 +1,7 @@
 """A door in front of a server: shut, nobody gets in and who is inside is thrown out; open, bytes pass both ways.
 
 It lets a test put a subscriber behind the door first, so that nothing a client sends when it comes in goes unheard.
+And it does what networks do: it hangs, is slow, cuts a connection within a packet, or knows an old protocol only.
 """
 
 from __future__ import annotations
@@ -8,22 +9,36 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 from fakes.broker import free_port
 
 __all__ = ["Door"]
 
+_VERSION_AT = 8
+"""Where CONNECT (MQTT 5, 3.1) has its protocol version, with one byte of remaining length; 9 with two."""
+_UNACCEPTABLE_VERSION = b"\x20\x02\x00\x01"
+"""What a 3.1.1 broker answers to a newer CONNECT (MQTT 3.1.1, 3.2.2.3)."""
+
 
 class Door:
-    """Shut at first. Clients connect to ``port`` on loopback."""
+    """Shut at first. Clients connect to ``port`` on loopback. ``knows_5`` False refuses all but MQTT 3.1.1."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, knows_5: bool = True) -> None:
         self.port = free_port()
+        self.refused = 0
+        self._knows_5 = knows_5
         self._ears: socket.socket | None = None
         self._inside: list[socket.socket] = []
+        self._passing = threading.Event()
+        self._passing.set()
+        self._bytes_per_s: float | None = None
+        self._left: int | None = None
 
     def open(self, server_port: int) -> None:
-        """Let clients through to ``server_port`` from now on."""
+        """Let clients through to ``server_port`` from now on, as they come and at full speed."""
+        self._bytes_per_s = self._left = None
+        self._passing.set()
         self._ears = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._admit, args=(self._ears, server_port), daemon=True).start()
 
@@ -32,8 +47,29 @@ class Door:
         if self._ears is not None:
             _drop(self._ears)
             self._ears = None
+        self._passing.set()
+        self.throw_out()
+
+    def throw_out(self) -> None:
+        """Cut every connection; newcomers may enter."""
         while self._inside:
             _drop(self._inside.pop())
+
+    def hang(self) -> None:
+        """Keep connections and let nothing pass, until opened again or shut."""
+        self._passing.clear()
+
+    def go_on(self) -> None:
+        """End a hang."""
+        self._passing.set()
+
+    def slow(self, bytes_per_s: float) -> None:
+        """Let bytes from clients pass at this rate."""
+        self._bytes_per_s = bytes_per_s
+
+    def cut_after(self, left_bytes: int) -> None:
+        """Let so many more bytes from clients pass, wherever that is in a packet, then cut every connection once."""
+        self._left = left_bytes
 
     def _admit(self, ears: socket.socket, server_port: int) -> None:
         with contextlib.suppress(OSError):  # shut
@@ -41,16 +77,34 @@ class Door:
                 client, _ = ears.accept()
                 server = socket.create_connection(("127.0.0.1", server_port))
                 self._inside += [client, server]
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._carry_in, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._carry, args=(server, client), daemon=True).start()
 
+    def _carry_in(self, client: socket.socket, server: socket.socket) -> None:
+        if not self._knows_5:
+            hello = client.recv(10, socket.MSG_PEEK)
+            if 5 in hello[_VERSION_AT:]:
+                self.refused += 1
+                client.sendall(_UNACCEPTABLE_VERSION)
+                _drop(client)
+                _drop(server)
+                return
+        self._carry(client, server, inwards=True)
 
-def _carry(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+    def _carry(self, source: socket.socket, sink: socket.socket, *, inwards: bool = False) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1024 if self._bytes_per_s else 65536):
+                self._passing.wait()
+                if inwards and self._bytes_per_s:
+                    time.sleep(len(data) / self._bytes_per_s)
+                if inwards and self._left is not None:
+                    data, self._left = data[: self._left], self._left - len(data)
+                sink.sendall(data)
+                if inwards and self._left is not None and self._left <= 0:
+                    self._left = None
+                    self.throw_out()
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
 
 
 def _drop(one: socket.socket) -> None:

@@ -177,12 +177,55 @@ def test_a_broker_that_goes_away_is_not_connected(broker, connect):
     until(lambda: not sink.connected, "the loss")
 
 
-def test_a_broker_that_never_comes_is_not_waited_for(make_broker, connect, factory, vitals):
-    sink = connect(at(make_broker()))
+def test_a_broker_that_never_comes_is_not_waited_for_and_the_next_run_delivers(
+    broker, door, listen, connect, factory, vitals, caplog
+):
+    first = connect(at(door))
+    sent = [factory.numerics(vitals), factory.event("rr_state", "notice", "RR ok -> lost", zone="main")]
+    for record in sent:
+        first.write(record, 0)
+    assert first.close() == first.dropped == 0
+    assert "2 records wait for the next run" in caplog.text
+    ears = listen(broker.port)
+    door.open(broker.port)
+    again = connect(at(door))
+    until(lambda: len(ears.on("history") + ears.on("event")) == 2, "both records")
+    assert again.close() == 0
+    # However young they are: the clock that says so is not that of the process that made them.
+    assert (ears.seqs("main/history"), ears.seqs("main/event"), ears.on("numerics")) == ([0], [1], [])
+
+
+def test_an_outbox_in_memory_counts_what_goes_with_the_process(door, connect, factory, vitals, state_home):
+    sink = connect(f"{at(door)}?outbox=memory")
     for _ in range(3):
         sink.write(factory.numerics(vitals), 0)
-    assert sink.close() == 3
-    assert sink.dropped == 3
+    assert sink.close() == sink.dropped == 3
+    assert not list(state_home.iterdir())
+
+
+def test_two_sinks_cannot_share_an_outbox(door, connect):
+    connect(at(door))
+    with pytest.raises(UsageError, match="used by another process"):
+        connect(at(door))
+
+
+def test_a_broker_of_version_3_1_1_is_served_and_that_is_said_once(broker, listen, connect, factory, vitals, caplog):
+    old = Door(knows_5=False)
+    ears = listen(broker.port)
+    old.open(broker.port)
+    sink = connect(at(old))
+    sink.write(meta(factory), 0)
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: ears.seqs("numerics") == [1], "the record")
+    old.throw_out()
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: sorted({*ears.seqs("numerics"), *ears.seqs("history")}) == [1, 2], "the next one, after a cut")
+    assert sink.close() == 0
+    old.shut()
+    assert old.refused == 1
+    (said,) = [message for message in caplog.messages if "3.1.1" in message]
+    assert said.startswith(f"{at(old)}: the broker does not know MQTT 5; going on with 3.1.1")
+    until(lambda: [one.payload for one in ears.on("/status")][-1:] == ["offline"], "offline")
 
 
 def test_user_and_password_come_from_a_file(make_broker, listen, connect, tmp_path, caplog, factory, vitals):
@@ -255,13 +298,14 @@ def test_tls_with_a_client_certificate(make_broker, listen, connect, certificate
 
     stranger = connect(f"{uri}&ca={certificates}/other.crt")
     stranger.write(factory.numerics(vitals), 0)
-    assert stranger.close() == 1
+    assert stranger.close() == 0
+    assert not ears.all()
 
     friend = connect(f"{uri}&ca={certificates}/ca.crt")
     friend.write(factory.numerics(vitals), 0)
     assert friend.close() == 0
     until(lambda: ears.on("/status")[-1:] and ears.on("/status")[-1].payload == "offline", "offline")
-    assert ears.seqs("numerics") == [1]
+    assert (ears.seqs("history"), ears.seqs("numerics")) == ([0], [1])
 
 
 @pytest.mark.parametrize(
