@@ -23,12 +23,12 @@ __all__ = ["PATIENCE_S", "Heard", "Listener", "Mosquitto", "free_port", "has_mos
 PATIENCE_S = 15.0
 
 
-def until(condition: Callable[[], Any], what: str) -> None:
+def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> None:
     """Wait for a condition of another process or thread; fail when it does not come."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > end:
-            pytest.fail(f"waited {PATIENCE_S} s for {what}")
+            pytest.fail(f"waited {patience_s} s for {what}")
         time.sleep(0.01)
 
 
@@ -45,18 +45,18 @@ def accepts(port: int) -> bool:
 
 @dataclass
 class Mosquitto:
-    """Debian's broker. ``options`` are lines of its configuration."""
+    """Debian's broker. ``options`` are lines of its configuration, ``config`` replaces all of it but the user."""
 
     folder: Path
     options: str = "allow_anonymous true"
     port: int = field(default_factory=free_port)
+    config: str | None = None
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Mosquitto:
         config = self.folder / "mosquitto.conf"
-        config.write_text(
-            f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\npersistence false\n{self.options}\n"
-        )
+        text = self.config or f"listener {self.port} 127.0.0.1\npersistence false\n{self.options}"
+        config.write_text(f"user {getpass.getuser()}\n{text}\n")
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         assert program is not None
         self.process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)

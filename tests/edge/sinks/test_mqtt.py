@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fakes.broker import Mosquitto, until
+from fakes.certificates import Authority
 from fakes.door import Door
 from jsonschema import Draft202012Validator
 
@@ -259,24 +259,12 @@ def test_a_record_the_broker_refuses_is_counted(make_broker, connect, tmp_path, 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``ca.crt``, a broker's and a client's certificate signed by it, and ``other.crt`` that signed neither."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl program here: apt-get install openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", "req", "-x509", *key, *words], cwd=folder, check=True, capture_output=True)
-
-    for name in ("ca", "other"):
-        openssl("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt")
+    """``ca.crt``, a broker's and a client's certificate signed by it, and ``other/ca.crt`` that signed neither."""
+    authority = Authority(tmp_path_factory.mktemp("tls"))
     for name in ("broker", "client"):
-        openssl(
-            "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-addext", "basicConstraints=critical,CA:FALSE",
-            "-CA", "ca.crt", "-CAkey", "ca.key", "-keyout", f"{name}.key", "-out", f"{name}.crt",
-        )  # fmt: skip
-    return folder
+        authority.issue(name)
+    Authority(authority.folder / "other")
+    return authority.folder
 
 
 def test_tls_with_a_client_certificate(make_broker, listen, connect, certificates, factory, vitals):
@@ -296,7 +284,7 @@ def test_tls_with_a_client_certificate(make_broker, listen, connect, certificate
     )
     ears = listen(broker.port, "vitals/#", tls)
 
-    stranger = connect(f"{uri}&ca={certificates}/other.crt")
+    stranger = connect(f"{uri}&ca={certificates}/other/ca.crt")
     stranger.write(factory.numerics(vitals), 0)
     assert stranger.close() == 0
     assert not ears.all()
