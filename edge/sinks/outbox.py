@@ -80,11 +80,6 @@ class Outbox:
             return self._store.count - len(self._confirmed) + sum(message.row is None for message in self._fresh)
 
     @property
-    def backlog(self) -> int:
-        """How many messages wait in the store, neither fresh nor on their way."""
-        return self._store.count - len(self._held) + len(self._page)
-
-    @property
     def dropped(self) -> int:
         """Messages given up, for whatever reason."""
         return self._late + self.lost
@@ -119,12 +114,8 @@ class Outbox:
         """The oldest message of the backlog, None when there is none."""
         with self._lock:
             while not self._page and not self._closed and self._store.count > len(self._held):
-                found = self._store.after(self._seen, _PAGE)
-                if not found:
+                if not self._turn_page():
                     return None
-                self._seen = found[-1].row
-                self._page.extend(_message(one) for one in found if one.row not in self._held)
-                self._held.update(message.row for message in self._page if message.row is not None)
             return self._page.popleft() if self._page else None
 
     def confirm(self, message: Message, now_ns: int) -> None:
@@ -166,6 +157,18 @@ class Outbox:
             self._store.close()
             self._closed = True
             return waiting
+
+    def _turn_page(self) -> bool:
+        """Read on in the store; False at its end, or when it cannot be read."""
+        try:
+            found = self._store.after(self._seen, _PAGE)
+        except StoreError as error:
+            self._complain(str(error))
+            return False
+        self._seen = found[-1].row if found else self._seen
+        self._page.extend(_message(one) for one in found if one.row not in self._held)
+        self._held.update(message.row for message in self._page if message.row is not None)
+        return bool(found)
 
     def _stored(self, message: Message) -> Message:
         assert message.kept_topic is not None

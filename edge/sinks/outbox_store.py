@@ -98,6 +98,7 @@ class Store:
             self._open()
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
+                self.close()
                 raise UsageError(
                     f"{self.name} is used by another process; give each run an outbox of its own: &outbox=FOLDER"
                 ) from error
@@ -105,7 +106,10 @@ class Store:
         except OSError as error:
             self._cannot_be_used(error)
         except sqlite3.DatabaseError as error:
-            self._begin_anew(str(error))
+            try:
+                self._begin_anew(str(error))
+            except StoreError as second:
+                self._cannot_be_used(second)
 
     def add(self, one: StoredMessage, gone: Sequence[int] = (), spare: Collection[int] = ()) -> None:
         """Store one message and remove the rows ``gone``, in one commit.
@@ -145,10 +149,19 @@ class Store:
             self._restore_ballast()
 
     def after(self, row: int, limit: int) -> list[StoredMessage]:
-        """The next messages behind ``row``, at most ``limit``, in order."""
+        """The next messages behind ``row``, at most ``limit``, in order.
+
+        Damage that is met begins the file anew. StoreError when nothing can be read now.
+        """
         query = f"{SELECT} WHERE row > ? ORDER BY row LIMIT ?"
-        found = self._connection.execute(query, (row, limit)).fetchall()
-        return [StoredMessage(row, topic, unpacked(body), bool(drop)) for row, topic, drop, body in found]
+        try:
+            found = self._connection.execute(query, (row, limit)).fetchall()
+            return [StoredMessage(row, topic, unpacked(body), bool(drop)) for row, topic, drop, body in found]
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"it cannot be read ({error})") from error
+        except (sqlite3.DatabaseError, ValueError) as error:
+            self._begin_anew(str(error))
+            return []
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -161,7 +174,8 @@ class Store:
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        assert self._database is not None, "the store is open"
+        if self._database is None:
+            raise StoreError("it is not open")
         return self._database
 
     def _open(self) -> None:
@@ -265,14 +279,15 @@ class Store:
         """Set the damaged file aside, begin a new one with what could be read of it, and say so."""
         self.close()
         assert self._file is not None, "a database in memory is not damaged"
-        aside = set_aside(self._file)
         before, self.count, self._topics = self.count, 0, {}
         try:
+            aside = set_aside(self._file)
             self._open()
             saved = self._salvage(aside)
             self.dropped += max(0, before - saved)
         except (OSError, sqlite3.DatabaseError) as error:
-            self._cannot_be_used(error)
+            self.close()
+            raise StoreError(f"it was damaged ({why}), and no new one can be begun ({error})") from error
         log.error("%s was damaged (%s): set aside as %s, %d records saved from it", self.name, why, aside.name, saved)
 
     def _salvage(self, aside: Path) -> int:

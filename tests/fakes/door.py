@@ -19,6 +19,8 @@ _VERSION_AT = 8
 """Where CONNECT (MQTT 5, 3.1) has its protocol version, with one byte of remaining length; 9 with two."""
 _UNACCEPTABLE_VERSION = b"\x20\x02\x00\x01"
 """What a 3.1.1 broker answers to a newer CONNECT (MQTT 3.1.1, 3.2.2.3)."""
+_UNAVAILABLE = b"\x20\x03\x00\x88\x00"
+"""CONNACK of version 5: server unavailable."""
 
 
 class Door:
@@ -34,10 +36,12 @@ class Door:
         self._passing.set()
         self._bytes_per_s: float | None = None
         self._left: int | None = None
+        self._refusing = False
 
     def open(self, server_port: int) -> None:
         """Let clients through to ``server_port`` from now on, as they come and at full speed."""
         self._bytes_per_s = self._left = None
+        self._refusing = False
         self._passing.set()
         self._ears = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._admit, args=(self._ears, server_port), daemon=True).start()
@@ -71,6 +75,11 @@ class Door:
         """Let so many more bytes from clients pass, wherever that is in a packet, then cut every connection once."""
         self._left = left_bytes
 
+    def refuse(self) -> None:
+        """Cut every connection and answer newcomers that the server is unavailable, until shut and opened again."""
+        self._refusing = True
+        self.throw_out()
+
     def _admit(self, ears: socket.socket, server_port: int) -> None:
         with contextlib.suppress(OSError):  # shut
             while True:
@@ -81,15 +90,15 @@ class Door:
                 threading.Thread(target=self._carry, args=(server, client), daemon=True).start()
 
     def _carry_in(self, client: socket.socket, server: socket.socket) -> None:
-        if not self._knows_5:
-            hello = client.recv(10, socket.MSG_PEEK)
-            if 5 in hello[_VERSION_AT:]:
-                self.refused += 1
-                client.sendall(_UNACCEPTABLE_VERSION)
-                _drop(client)
-                _drop(server)
-                return
-        self._carry(client, server, inwards=True)
+        hello = client.recv(10, socket.MSG_PEEK)
+        if self._refusing or (not self._knows_5 and 5 in hello[_VERSION_AT:]):
+            self.refused += 1
+            with contextlib.suppress(OSError):
+                client.sendall(_UNAVAILABLE if self._refusing else _UNACCEPTABLE_VERSION)
+            _drop(client)
+            _drop(server)
+        else:
+            self._carry(client, server, inwards=True)
 
     def _carry(self, source: socket.socket, sink: socket.socket, *, inwards: bool = False) -> None:
         with contextlib.suppress(OSError):

@@ -248,3 +248,13 @@ def test_the_dictionary_is_that_of_version_1():
     # Stored records of devices in the field need these very bytes: another dictionary is another file version.
     digest = hashlib.sha256(outbox_text._COMMON).hexdigest()
     assert digest == "fca6c743ea79c9772d8354c38cbaa36c001e140847bbbae3f20508e72ec3998d"
+
+
+def test_a_record_that_was_changed_on_the_disk_is_left_out_and_counted(opened, caplog):
+    store = opened()
+    fill(store, 9)
+    store._connection.execute("UPDATE waiting SET body=x'00' WHERE row=4")
+    assert store.after(0, 99) == []  # the file is begun anew with the others
+    assert rows(store) == [1, 2, 3, 5, 6, 7, 8, 9]
+    assert store.dropped == 1
+    assert "8 records saved" in caplog.text
