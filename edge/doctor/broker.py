@@ -10,7 +10,7 @@ from edge.doctor import Check, Finding, Subject, explained, ok, poor
 from edge.errors import MmrphysError
 from edge.sinks import RESERVED, SCHEMES
 from edge.sinks.broker import Broker, broker_from_uri
-from edge.sinks.mqtt_link import Link
+from edge.sinks.mqtt_link import Link, Version
 from edge.uri import parse_uri
 
 __all__ = ["look", "refusal"]
@@ -47,20 +47,22 @@ def judged(broker: Broker, reason: str | None) -> Finding:
     return poor(f"{broker.name}: {reason}", fix, needed=True)
 
 
-def refusal(broker: Broker, patience_s: float = PATIENCE_S) -> str | None:
+def refusal(broker: Broker, patience_s: float = PATIENCE_S, version: Version = "5") -> str | None:
     """Why ``broker`` does not let us in, None when it does.
 
     The name is one of its own and there is no last will, so that a run that is connected stays so and nobody is told
     that the device went away. UsageError for secrets that cannot be read.
     """
     try:
-        link = Link(broker, f"mmrphys-doctor-{secrets.token_hex(4)}", None)
+        link = Link(broker, f"mmrphys-doctor-{secrets.token_hex(4)}", None, version)
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
     end_s = time.monotonic() + patience_s
     while not link.accepted and not link.reason and time.monotonic() < end_s:
         if not link.step():
             break
+    if link.too_new:  # as a run would
+        return refusal(broker, patience_s, "3.1.1")
     if not link.accepted:
         return link.reason or f"no answer within {patience_s:.0f} s"
     link.disconnect()

@@ -73,8 +73,8 @@ class Sink(Protocol):
     def close(self) -> int:
         """Flush for a bounded time and release everything; may be called twice.
 
-        Gives how many records should have arrived and did not. What goes by design (late waves, lines that nobody
-        reads) counts only in ``dropped``, which holds all.
+        Gives how many records should have arrived and never will; what is kept for the next run is none of them. What
+        goes by design (late waves, lines that nobody reads) counts only in ``dropped``, which holds all.
         """
 
 

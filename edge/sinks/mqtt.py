@@ -1,17 +1,4 @@
-"""``mqtt://`` and ``mqtts://``: MQTT to a broker that may be away, under ``vitals/1/<site>/<device>/``.
-
-========================  ===  ========  =======================================================
-topic                     QoS  retained
-========================  ===  ========  =======================================================
-``status``                1    yes       ``online`` / ``offline``; ``offline`` is the last will
-``meta``                  1    yes       JSON, as all that follow
-``health``                1    no        expires after 20 s
-``<zone>/numerics``       1    no        expires after 10 s
-``<zone>/wave/<name>``    0    no        expires after 5 s
-``<zone>/event``          1    no        without ``<zone>`` when about the device; however old
-``<zone>/history``        1    no        numerics older than 10 s when they could be sent
-``<zone>/ha``             0    no        with ``ha=1``: expires after 2 s
-========================  ===  ========  =======================================================
+"""``mqtt://`` and ``mqtts://``: MQTT to a broker that may be away. ``mqtt_topics.py`` says what goes where.
 
 Numerics and events are on disk when ``write`` returns, and go from there when the broker has confirmed them
 (``outbox.py``); waves and health are worth nothing later and stay in memory. A measurement is never retained, and an
@@ -41,13 +28,14 @@ from edge.sinks.home_assistant import (
     state_topic,
 )
 from edge.sinks.mqtt_link import Link, Version
+from edge.sinks.mqtt_topics import device_topic, message_from_record
 from edge.sinks.outbox import Message, Outbox
 from edge.sinks.outbox_place import outbox_file
 from edge.sinks.outbox_store import Store
-from edge.sinks.records import Event, Health, Meta, Numerics, Record, Status, Wave, encode
+from edge.sinks.records import Health, Meta, Numerics, Record, Status, encode
 from edge.uri import Uri
 
-__all__ = ["MqttSink", "from_uri", "message_from_record"]
+__all__ = ["MqttSink", "from_uri"]
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +43,6 @@ _RECONNECT_S = (1.0, 5.0)
 _AT_ONCE_S = 0.1
 _FLUSH_S = 3.0
 _FAREWELL_S = 1.0
-_LIFETIME_S: dict[type[Record], int] = {Numerics: 10, Wave: 5, Health: 20}
 
 
 class MqttSink:
@@ -74,7 +61,7 @@ class MqttSink:
     ) -> None:
         self._broker = broker
         self._client_id = f"mmrphys-{device}"
-        self._root = f"vitals/1/{broker.site}/{topic_level(device, 'device id')}"
+        self._root = device_topic(broker.site, device)
         self._clock = clock
         self._outbox = outbox or Outbox(Store(outbox_file(broker, device)))
         self._zones = ZoneState()
@@ -271,22 +258,6 @@ class MqttSink:
         if reason != self._complaint:
             log.warning("%s: no connection (%s); records wait, trying again", self.name, reason)
         self._complaint = reason
-
-
-def message_from_record(record: Numerics | Wave | Event | Health, root: str) -> Message:
-    """The message for a record under the device's topic ``root``; UsageError when its zone cannot be in a topic."""
-    zone = None if isinstance(record, Health) else record.zone
-    place = root if zone is None else f"{root}/{topic_level(zone, 'zone')}"
-    leaf = f"wave/{record.wave}" if isinstance(record, Wave) else type(record).__name__.lower()
-    lifetime_s = _LIFETIME_S.get(type(record))
-    return Message(
-        f"{place}/{leaf}",
-        encode(record),
-        record.mono_ns,
-        qos=0 if isinstance(record, Wave) else 1,
-        lifetime_ns=None if lifetime_s is None else lifetime_s * 10**9,
-        history=f"{place}/history" if isinstance(record, Numerics) else None,
-    )
 
 
 def from_uri(uri: Uri, context: SinkContext) -> Sink:

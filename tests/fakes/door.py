@@ -10,6 +10,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from fakes.broker import free_port
 
@@ -29,6 +30,8 @@ class Door:
     def __init__(self, *, knows_5: bool = True) -> None:
         self.port = free_port()
         self.refused = 0
+        self.spoil: Callable[[bytes], bytes] | None = None
+        """Changes what the server says."""
         self._knows_5 = knows_5
         self._ears: socket.socket | None = None
         self._inside: list[socket.socket] = []
@@ -108,6 +111,8 @@ class Door:
                     time.sleep(len(data) / self._bytes_per_s)
                 if inwards and self._left is not None:
                     data, self._left = data[: self._left], self._left - len(data)
+                if not inwards and self.spoil is not None:
+                    data = self.spoil(data)
                 sink.sendall(data)
                 if inwards and self._left is not None and self._left <= 0:
                     self._left = None

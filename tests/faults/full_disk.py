@@ -13,7 +13,7 @@ from faults.finding import Finding
 from faults.ward import numerics
 
 from edge.sinks.factory import RecordFactory
-from edge.sinks.mqtt import message_from_record
+from edge.sinks.mqtt_topics import message_from_record
 from edge.sinks.outbox import Outbox
 from edge.sinks.outbox_store import Store
 

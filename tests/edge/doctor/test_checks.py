@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fakes.broker import Listener, Mosquitto, free_port, until
+from fakes.door import Door
 
 from edge.bundle import default_bundle_dir
 from edge.config import Kit
@@ -229,6 +230,14 @@ def test_who_holds_a_port_decides_the_fix() -> None:
 def test_a_broker_that_lets_us_in(broker_: Mosquitto) -> None:
     (found,) = broker.look(subject(sinks=(f"mqtt://127.0.0.1:{broker_.port}/ward",)))
     assert (found.status, "lets this device in" in found.seen) == ("ok", True)
+
+
+def test_a_broker_of_version_3_1_1_lets_us_in_too(broker_: Mosquitto) -> None:
+    old = Door(knows_5=False)
+    old.open(broker_.port)
+    (found,) = broker.look(subject(sinks=(f"mqtt://127.0.0.1:{old.port}/ward",)))
+    old.shut()
+    assert (found.status, old.refused) == ("ok", 1)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -18,9 +19,12 @@ from jsonschema import Draft202012Validator
 
 from edge.errors import UsageError
 from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks.broker import broker_from_uri
 from edge.sinks.factory import RecordFactory
-from edge.sinks.mqtt import MqttSink, message_from_record
+from edge.sinks.mqtt import MqttSink
+from edge.sinks.mqtt_topics import message_from_record
 from edge.sinks.records import json_schema
+from edge.uri import parse_uri
 
 TOP = "vitals/1/ward/kit-7"
 
@@ -246,6 +250,25 @@ def test_user_and_password_come_from_a_file(make_broker, listen, connect, tmp_pa
     assert "s3cret" not in sink.name + repr(sink._broker) + caplog.text
 
 
+def test_a_record_the_broker_has_no_room_for_now_is_sent_again(broker, door, listen, connect, factory, vitals, caplog):
+    ears = listen(broker.port)
+    door.open(broker.port)
+    sink = connect(at(door))
+    until(lambda: sink.connected, "the connection")
+
+    def quota_exceeded(data: bytes) -> bytes:
+        return b"\x40\x03" + data[2:4] + b"\x97" if data[:2] == b"\x40\x02" else data
+
+    door.spoil = quota_exceeded
+    sink.write(factory.event("hr_state", "notice", "x", zone="main"), 0)
+    until(lambda: "Quota exceeded" in caplog.text, "the refusal")
+    assert len(sink._outbox) == 1
+    door.spoil = None
+    until(lambda: len(ears.on("main/event")) == 2, "the same again")  # the real broker had taken it at once
+    assert sink.close() == sink.dropped == 0
+    assert len(sink._outbox) == 0
+
+
 def test_a_record_the_broker_refuses_is_counted(make_broker, connect, tmp_path, factory, vitals, caplog):
     rights = tmp_path / "acl"
     rights.write_text(f"topic write {TOP}/status\n")
@@ -332,6 +355,14 @@ def test_an_address_that_cannot_work_is_refused(uri, words):
 )  # fmt: skip
 def test_an_address_that_can_work_is_taken(uri, allow):
     assert sink_from_uri(uri, SinkContext("kit-7", allow_plaintext=allow)).name.startswith(uri.split("/ward")[0])
+
+
+def test_tls_is_never_older_than_1_2_and_checks_the_broker(certificates):
+    uri = parse_uri(f"mqtts://127.0.0.1/ward?ca={certificates}/ca.crt", "sink", ["mqtts"])
+    context = broker_from_uri(uri, allow_plaintext=False).tls()
+    assert context is not None
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 def test_secrets_and_certificates_are_checked_before_anything_is_sent(tmp_path):
