@@ -12,7 +12,7 @@ __all__ = ["Drain"]
 _PER_S = 2_000.0
 _BURST = 100.0
 _LATE_NS = 500_000_000
-_START = 20
+_START = 2
 
 
 class Drain:

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 _RECONNECT_S = (1.0, 5.0)
 _AT_ONCE_S = 0.1
+_STALL_S = 5.0
+"""A confirmation later than this ends the connection: the half of a numerics record's time that is for its way."""
 _FLUSH_S = 3.0
 _FAREWELL_S = 1.0
 
@@ -198,6 +200,7 @@ class MqttSink:
     def _advance(self, link: Link, drain: Drain) -> None:
         """Send what is new, then of the backlog what leaves room for it."""
         self._hear_answers(link, drain)
+        link.abandon_when_stalled(time.monotonic_ns(), _STALL_S)
         self._outbox.settle(self._clock())
         self._greet_home_assistant(link)
         for topic, payload in self._announced.copy().items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +28,9 @@ _UNACKNOWLEDGED_311 = 20
 _RESERVED = 4
 """Of those, kept free for what is new."""
 _FAREWELL_STEPS = 50
+_DISCARD, _DELIVER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
+"""What becomes of unsent bytes when the socket is closed, socket(7). A broken connection must not deliver them: the
+kernel would go on trying for minutes, and old measurements would come as live."""
 _UNSUPPORTED_VERSION = 0x84
 _QUOTA = {0x80, 0x83, 0x97}
 """Unspecified, implementation specific, quota exceeded: not the message's fault, so it may go through later."""
@@ -74,6 +79,7 @@ class Link:
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S)
+        self._linger(_DISCARD)
 
     def step(self) -> bool:
         """Move bytes for a moment; False when the connection is gone."""
@@ -121,7 +127,7 @@ class Link:
         left_ns = message.left_ns(now_ns)
         if self._modern and left_ns is not None:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # the library's, untyped
-            properties.MessageExpiryInterval = -(-left_ns // 10**9)
+            properties.MessageExpiryInterval = max(1, left_ns // 10**9)
         sent = self._client.publish(message.topic, message.payload, message.qos, properties=properties)
         if message.qos or sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self.unacknowledged[sent.mid] = (message, time.monotonic_ns())
@@ -130,12 +136,26 @@ class Link:
         """End the connection: the next :meth:`step` is the last."""
         self._given_up, self.reason = True, reason
 
+    def abandon_when_stalled(self, now_ns: int, limit_s: float) -> None:
+        """Break the connection off when a confirmation is due for longer than ``limit_s``."""
+        oldest_ns = next((sent_ns for _, sent_ns in self.unacknowledged.values()), now_ns)
+        port = self._client.socket()
+        if now_ns - oldest_ns > limit_s * 1e9 and port is not None:
+            port.close()
+            self.reason = f"no confirmation for {limit_s:.0f} s"
+
     def disconnect(self) -> None:
         """Say good-bye, so that the broker does not publish the last will."""
+        self._linger(_DELIVER)
         self._client.disconnect()
         for _ in range(_FAREWELL_STEPS):
             if not self.step():
                 return
+
+    def _linger(self, how: bytes) -> None:
+        port: Any = self._client.socket()
+        if port is not None and port.fileno() >= 0:
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
 
     def _on_connect(self, _client: Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any) -> None:
         self.accepted = not code.is_failure

@@ -9,9 +9,11 @@ topic                     QoS  retained
 ``<zone>/numerics``       1    no        expires after 10 s
 ``<zone>/wave/<name>``    0    no        expires after 5 s
 ``<zone>/event``          1    no        without ``<zone>`` when about the device; however old
-``<zone>/history``        1    no        numerics older than 10 s when they could be sent
+``<zone>/history``        1    no        numerics older than 5 s when they could be sent
 ``<zone>/ha``             0    no        with ``ha=1``: expires after 2 s
 ========================  ===  ========  =======================================================
+
+What expires leaves in the first half of its time; the second is for its way.
 """
 
 from __future__ import annotations

@@ -27,11 +27,11 @@ _REMOVE_AFTER_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One MQTT message. It is fresh for ``lifetime_ns`` after ``made_ns`` (monotonic), for ever when that is None.
+    """One MQTT message. It is live until ``lifetime_ns`` after ``made_ns`` (monotonic), for ever when that is None.
 
-    When no longer fresh it is worth keeping under the topic ``history``; without such a topic it is worthless.
-    ``row`` is its number in the store, None for what is in memory only; ``live`` is False when it comes from the
-    backlog.
+    It must leave in the first half of that: the other half is for its way. Later it is worth keeping under the topic
+    ``history``; without such a topic it is worthless. ``row`` is its number in the store, None for what is in memory
+    only; ``live`` is False when it comes from the backlog.
     """
 
     topic: str
@@ -44,8 +44,12 @@ class Message:
     live: bool = True
 
     def left_ns(self, now_ns: int) -> int | None:
-        """For how long it stays fresh, negative when it is late; None for ever."""
+        """For how long it is still worth delivering as live, negative when it is not; None for ever."""
         return None if self.lifetime_ns is None else self.made_ns + self.lifetime_ns - now_ns
+
+    def is_late(self, now_ns: int) -> bool:
+        """Whether it must not leave as live any more."""
+        return self.lifetime_ns is not None and now_ns - self.made_ns >= self.lifetime_ns // 2
 
     @property
     def kept_topic(self) -> str | None:
@@ -104,8 +108,7 @@ class Outbox:
         with self._lock:
             while self._fresh:
                 message = self._fresh.popleft()
-                left_ns = message.left_ns(now_ns)
-                if left_ns is None or left_ns > 0:
+                if not message.is_late(now_ns):
                     return message
                 self._retire(message)
             return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fakes.broker import Listener, Mosquitto, free_port, until
+from fakes.broker import Listener, Mosquitto, accepts, free_port, until
 from fakes.certificates import Authority
 
 from edge.sinks import SinkContext, sink_from_uri
@@ -45,6 +45,7 @@ class Ward:
             words = ["mosquitto_passwd", "-b", str(folder / "passwords"), name, "s3cret"]
             subprocess.run(words, check=True, capture_output=True)
         self.broker = kits.start()
+        until(lambda: accepts(self.readers_port), "the readers' door")
 
     def _own(self, name: str, data: bytes) -> None:
         (self.folder / name).write_bytes(data)

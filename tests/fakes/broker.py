@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-__all__ = ["PATIENCE_S", "Heard", "Listener", "Mosquitto", "free_port", "has_mosquitto", "until"]
+__all__ = ["PATIENCE_S", "Heard", "Listener", "Mosquitto", "accepts", "free_port", "has_mosquitto", "until"]
 
 PATIENCE_S = 15.0
 

@@ -7,6 +7,7 @@ And it does what networks do: it hangs, is slow, cuts a connection within a pack
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -63,7 +64,7 @@ class Door:
             _drop(self._inside.pop())
 
     def hang(self) -> None:
-        """Keep connections and let nothing pass, until opened again or shut."""
+        """Keep connections and let nothing pass, until it goes on, is opened again or shut."""
         self._passing.clear()
 
     def go_on(self) -> None:
@@ -93,7 +94,9 @@ class Door:
                 threading.Thread(target=self._carry, args=(server, client), daemon=True).start()
 
     def _carry_in(self, client: socket.socket, server: socket.socket) -> None:
-        hello = client.recv(10, socket.MSG_PEEK)
+        hello = b""
+        with contextlib.suppress(OSError):  # gone again
+            hello = client.recv(10, socket.MSG_PEEK)
         if self._refusing or (not self._knows_5 and 5 in hello[_VERSION_AT:]):
             self.refused += 1
             with contextlib.suppress(OSError):
@@ -107,6 +110,8 @@ class Door:
         with contextlib.suppress(OSError):
             while data := source.recv(1024 if self._bytes_per_s else 65536):
                 self._passing.wait()
+                if _is_reset(source):
+                    break
                 if inwards and self._bytes_per_s:
                     time.sleep(len(data) / self._bytes_per_s)
                 if inwards and self._left is not None:
@@ -119,6 +124,15 @@ class Door:
                     self.throw_out()
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+def _is_reset(one: socket.socket) -> bool:
+    """Whether the other side broke the connection off (RST), which on its way takes along what was sent before."""
+    if one.fileno() < 0:  # closed here meanwhile
+        return True
+    looked = select.poll()
+    looked.register(one, 0)
+    return any(found & select.POLLERR for _, found in looked.poll(0))
 
 
 def _drop(one: socket.socket) -> None:

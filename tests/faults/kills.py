@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def _write_for_ever(port: int, outbox: Path, seed: int) -> None:
 
     from edge.sinks.factory import RecordFactory
 
+    logging.disable()
     kit, factory, chance = sink(port, outbox), RecordFactory("kit-7"), random.Random(seed)
     while True:
         for record in (numerics(factory, chance), factory.event("rr_state", "notice", "x", zone="bed-3")):

@@ -17,7 +17,7 @@ from edge.sinks.factory import RecordFactory
 __all__ = ["run"]
 
 _LATE_S = 10.5
-"""A measurement may be live for 10 s; the rest is the way to the witness."""
+"""A measurement leaves within 5 s and is at most 5 s on its way; the rest is the broker and the witness."""
 
 
 def run(folder: Path, *, full: bool) -> Finding:

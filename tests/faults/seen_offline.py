@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -52,5 +53,6 @@ def _seen(port: int, folder: Path, witness: Witness, how: signal.Signals) -> flo
 
 
 if __name__ == "__main__":
+    logging.disable()
     held = sink(int(sys.argv[1]), Path(sys.argv[2]))
     signal.pause()

@@ -161,7 +161,7 @@ def test_home_assistant_is_told_again_when_it_starts(broker, listen, factory, vi
     sink.write(meta(factory, "main", "bed-2"), 0)
     sink.write(factory.numerics(vitals), 0)
     until(lambda: len(ears.on("/config")) == 2 and ears.on("main/ha"), "the discovery of both zones, and a state")
-    assert (ears.on("main/ha")[0].qos, ears.on("main/ha")[0].expiry_s) == (0, LIFETIME_S)
+    assert (ears.on("main/ha")[0].qos, ears.on("main/ha")[0].expiry_s) == (0, LIFETIME_S - 1)
     assert json.loads(ears.on("main/ha")[0].payload)["hr"] == 71.8
     ears.say("homeassistant/status", "online")
     until(lambda: len(ears.on("/config")) == 4, "both again")
