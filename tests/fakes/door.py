@@ -128,10 +128,11 @@ class Door:
 
 def _is_reset(one: socket.socket) -> bool:
     """Whether the other side broke the connection off (RST), which on its way takes along what was sent before."""
-    if one.fileno() < 0:  # closed here meanwhile
-        return True
     looked = select.poll()
-    looked.register(one, 0)
+    try:
+        looked.register(one, 0)
+    except ValueError:  # closed here meanwhile
+        return True
     return any(found & select.POLLERR for _, found in looked.poll(0))
 
 

@@ -18,7 +18,7 @@ from fakes.door import Door
 from jsonschema import Draft202012Validator
 
 from edge.errors import UsageError
-from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks import SinkContext, mqtt, sink_from_uri
 from edge.sinks.broker import broker_from_uri
 from edge.sinks.factory import RecordFactory
 from edge.sinks.mqtt import MqttSink
@@ -156,6 +156,24 @@ def test_nothing_accepted_is_lost_when_the_broker_hangs_and_restarts(broker, doo
     until(lambda: set(again.seqs("numerics")) >= {record.seq for record in sent[10:]}, "the rest")
     assert sink.close() == 0
     assert sink.dropped == 0
+
+
+def test_a_stalled_connection_is_broken_off_and_delivers_nothing_later(
+    broker, door, listen, connect, factory, vitals, caplog, monkeypatch
+):
+    monkeypatch.setattr(mqtt, "_STALL_S", 0.3)
+    ears = listen(broker.port)
+    door.open(broker.port)
+    sink = connect(at(door))
+    until(lambda: ears.on("/status"), "the connection")
+    door.hang()
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: "no confirmation" in caplog.text, "the end of patience")
+    door.go_on()
+    until(lambda: ears.on("numerics"), "the record, on the next connection")
+    assert sink.close() == 0
+    until(lambda: ears.on("/status")[-1].payload == "offline", "the end")
+    assert ears.seqs("numerics") + ears.seqs("history") == [0]
 
 
 def test_offline_comes_after_the_backlog(broker, door, listen, connect, factory, vitals):
