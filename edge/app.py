@@ -251,6 +251,7 @@ class Run:
             lambda: replace(self._pipeline.counts, drift_ppm=_drifts_ppm(cameras)),
             lambda: {worker.sink.name: worker.dropped for worker in self._workers},
             *([self._load] if self._live else []),
+            sink_waiting=lambda: {worker.sink.name: worker.waiting for worker in self._workers},
         )
         self._device_load = DeviceLoad()
         self._inbox = Inbox([camera.kind for camera in cameras], live=self._live)

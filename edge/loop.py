@@ -24,7 +24,7 @@ from edge.cameras import Camera
 from edge.clips.timeline import Timeline
 from edge.errors import FaultError, MmrphysError, SilentError
 from edge.frames import Frame, FrameKind
-from edge.sinks import Sink
+from edge.sinks import Keeper, Sink
 from edge.sinks.records import Record
 
 __all__ = ["Aside", "Ended", "Inbox", "Pace", "Reader", "SinkWorker", "frames"]
@@ -272,6 +272,11 @@ class SinkWorker:
     def dropped(self) -> int:
         """Records this sink did not send, for whatever reason."""
         return self._overflow + self._no_room + self._failed + self.sink.dropped
+
+    @property
+    def waiting(self) -> int:
+        """Records that the sink keeps for a peer that is away."""
+        return self.sink.waiting if isinstance(self.sink, Keeper) else 0
 
     @property
     def over(self) -> bool:

@@ -22,7 +22,7 @@ Load = Mapping[str, float | None]
 
 
 class Publisher:
-    """Turns the pipeline's outputs into records; the three functions are asked for what a health record holds."""
+    """Turns the pipeline's outputs into records; the functions are asked for what a health record holds."""
 
     def __init__(
         self,
@@ -30,10 +30,13 @@ class Publisher:
         counts: Callable[[], Counts],
         sink_dropped: Callable[[], Mapping[str, int]],
         load: Callable[[], Load] = dict,
+        *,
+        sink_waiting: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._factory = factory
         self._counts = counts
         self._sink_dropped = sink_dropped
+        self._sink_waiting = sink_waiting
         self._load = load
         self._states: dict[tuple[str, int | None, str], State] = {}  # by zone, person (None: the zone's own) and rate
         self._health_ns: int | None = None
@@ -96,9 +99,11 @@ class Publisher:
         self._health_ns += round(HEALTH_EVERY_S * 1e9) * (1 + int((pts_ns - self._health_ns) / (HEALTH_EVERY_S * 1e9)))
         counts = self._counts()
         lossy = {name: dropped for name, dropped in self._sink_dropped().items() if dropped}
+        waiting = {name: count for name, count in self._sink_waiting().items() if count}
         record = self._factory.health(
             pts_ns, frames=counts.frames, dropped=counts.dropped, late=counts.late, duplicate=counts.duplicate,
             reordered=counts.reordered, detections=counts.detections, windows=counts.windows, sink_dropped=lossy,
+            sink_waiting=waiting,
             skew_p95_ms=counts.skew_p95_ms, drift_ppm=counts.drift_ppm, **self._load(),
         )  # fmt: skip
         yield record, pts_ns

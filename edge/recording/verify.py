@@ -18,7 +18,7 @@ MACHINE: dict[str, frozenset[str]] = {
     "": frozenset({"clock"}),
     "meta": frozenset({"software", "graph", "graph_why", "runtime"}),
     "health": frozenset(
-        {"uptime_s", "cpu_share", "memory_mb", "temperature_degc", "sink_dropped", "drift_ppm", "hop_s"}
+        {"uptime_s", "cpu_share", "memory_mb", "temperature_degc", "sink_dropped", "sink_waiting", "drift_ppm", "hop_s"}
     ),
 }
 """Fields that tell of the machine, of all records and of some kinds."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.sinks.records import Record
 from edge.uri import parse_uri
 from edge.vitals import Truth
 
-__all__ = ["RESERVED", "SCHEMES", "Sink", "SinkContext", "sink_from_uri"]
+__all__ = ["RESERVED", "SCHEMES", "Keeper", "Sink", "SinkContext", "sink_from_uri"]
 
 SCHEMES: dict[str, str] = {
     "console": "edge.sinks.console",
@@ -76,6 +76,15 @@ class Sink(Protocol):
         Gives how many records should have arrived and never will; what is kept for the next run is none of them. What
         goes by design (late waves, lines that nobody reads) counts only in ``dropped``, which holds all.
         """
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A sink that keeps records on disk while its peer is away."""
+
+    @property
+    def waiting(self) -> int:
+        """How many records its peer has not confirmed."""
 
 
 def sink_from_uri(text: str, context: SinkContext) -> Sink:

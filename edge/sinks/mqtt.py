@@ -92,6 +92,11 @@ class MqttSink:
         """Records given up: late waves, the oldest of a full outbox, and what the broker refused to take."""
         return self._outbox.dropped + self._refused
 
+    @property
+    def waiting(self) -> int:
+        """Records that the broker has not confirmed."""
+        return len(self._outbox)
+
     def open(self) -> None:
         """Check the secrets, open the outbox and start connecting in the background."""
         self._broker.password()

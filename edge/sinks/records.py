@@ -191,6 +191,9 @@ class Health(_Envelope, frozen=True, kw_only=True):
     detections: Annotated[int, msgspec.Meta(ge=0, description="runs of the face detector")]
     windows: Annotated[int, msgspec.Meta(ge=0, description="runs of the model")]
     sink_dropped: Annotated[dict[str, _Count], msgspec.Meta(description="records given up, by sink")]
+    sink_waiting: Annotated[
+        dict[str, _Count], msgspec.Meta(description="records kept on disk for a peer that is away, by sink")
+    ]
     skew_p95_ms: Annotated[float, msgspec.Meta(ge=0, description="95 % of paired stamps are nearer")] | None
     drift_ppm: Annotated[
         dict[FrameKind, float], msgspec.Meta(description="our clock against a live camera's own, where it has one")

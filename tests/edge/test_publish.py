@@ -30,7 +30,9 @@ def publisher() -> Publisher:
         frames={"rgb": 300}, dropped={"rgb": 2}, late={"rgb": 0}, duplicate={"rgb": 1}, reordered={"rgb": 3},
         detections=9, windows=4,
     )  # fmt: skip
-    return Publisher(RecordFactory("kit-1"), lambda: counts, lambda: {"jsonl:x": 3, "jsonl:y": 0})
+    return Publisher(
+        RecordFactory("kit-1"), lambda: counts, lambda: {"jsonl:x": 3, "jsonl:y": 0}, sink_waiting=lambda: {"mqtt:z": 7}
+    )
 
 
 def records(publisher: Publisher, *outputs: Vitals | WaveBlock) -> list[Record]:
@@ -61,6 +63,7 @@ def test_health_comes_first_and_then_every_ten_seconds(publisher: Publisher) -> 
     out = records(publisher, *(vitals(second, estimate("starting")) for second in range(1, 35)))
     healths = [record for record in out if isinstance(record, Health)]
     assert [health.pts_ns // S for health in healths] == [1, 11, 21, 31]
+    assert (healths[0].frames, healths[0].sink_waiting) == ({"rgb": 300}, {"mqtt:z": 7})
     assert (healths[0].frames, healths[0].sink_dropped, healths[0].cpu_share) == ({"rgb": 300}, {"jsonl:x": 3}, None)
 
 

@@ -206,6 +206,7 @@ def test_a_broker_that_never_comes_is_not_waited_for_and_the_next_run_delivers(
     sent = [factory.numerics(vitals), factory.event("rr_state", "notice", "RR ok -> lost", zone="main")]
     for record in sent:
         first.write(record, 0)
+    assert first.waiting == 2
     assert first.close() == first.dropped == 0
     assert "2 records wait for the next run" in caplog.text
     ears = listen(broker.port)
