@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import UsageError
+from edge.sinks.ballast import Ballast
 from edge.sinks.outbox_salvage import SELECT, beside, check_whole, readable_rows, set_aside
 from edge.sinks.outbox_text import packed, unpacked
 
@@ -68,9 +68,9 @@ class Store:
 
     def __init__(self, file: Path | None, limit_bytes: int = LIMIT_BYTES) -> None:
         self._file = file
-        self._ballast_bytes = min(_BALLAST_BYTES, limit_bytes // 16) if file else 0
-        beside = self._ballast_bytes + 2 * _WAL_PAGES * _PAGE_BYTES
-        self._pages = max(16, (limit_bytes - beside) // _PAGE_BYTES)
+        self._ballast = Ballast(beside(file, ".ballast") if file else None, min(_BALLAST_BYTES, limit_bytes // 16))
+        others = self._ballast.size_bytes + 2 * _WAL_PAGES * _PAGE_BYTES
+        self._pages = max(16, (limit_bytes - others) // _PAGE_BYTES)
         self._topics: dict[str, int] = {}
         self._database: sqlite3.Connection | None = None
         self.count = self.dropped = 0
@@ -146,7 +146,7 @@ class Store:
             raise StoreError(f"it cannot be written ({error})") from error
         self.count -= removed
         if not self.count:
-            self._restore_ballast()
+            self._ballast.restore()
 
     def after(self, row: int, limit: int) -> list[StoredMessage]:
         """The next messages behind ``row``, at most ``limit``, in order.
@@ -194,7 +194,7 @@ class Store:
         database.execute(f"PRAGMA max_page_count={self._pages}")
         self._check_content(database)
         self._count()
-        self._restore_ballast()
+        self._ballast.restore()
 
     def _count(self) -> None:
         database = self._connection
@@ -241,7 +241,7 @@ class Store:
         """Drop the oldest that may go; gives how many. On a full disk the ballast goes first: a deletion needs room."""
         pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
         if pages < self._pages:
-            self._give_up_ballast()
+            self._ballast.give_up()
         oldest = "SELECT row FROM waiting WHERE droppable ORDER BY row LIMIT ?"
         kept = {*spare, *gone}
         rows = self._connection.execute(oldest, (_ROOM + len(kept),)).fetchall()
@@ -253,27 +253,8 @@ class Store:
         with contextlib.suppress(sqlite3.DatabaseError):  # what matters, the deletion, is done
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.dropped += len(going)
-        self._restore_ballast()
+        self._ballast.restore()
         return len(going)
-
-    def _give_up_ballast(self) -> None:
-        if self._file is not None:
-            beside(self._file, ".ballast").unlink(missing_ok=True)
-
-    def _restore_ballast(self) -> None:
-        if self._file is None:
-            return
-        path = beside(self._file, ".ballast")
-        if path.exists() and path.stat().st_size >= self._ballast_bytes:
-            return
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            try:
-                os.posix_fallocate(handle, 0, self._ballast_bytes)
-            finally:
-                os.close(handle)
-        except OSError:
-            path.unlink(missing_ok=True)
 
     def _begin_anew(self, why: str) -> None:
         """Set the damaged file aside, begin a new one with what could be read of it, and say so."""
