@@ -14,7 +14,6 @@ import importlib
 import json
 import logging
 import os
-import platform
 import sqlite3
 import subprocess
 import sys
@@ -88,7 +87,7 @@ def _machine() -> dict[str, str]:
 
     said = subprocess.run(["mosquitto", "-h"], check=False, capture_output=True, text=True).stdout.splitlines()
     broker = said[0] if said else "no broker"
-    return {"machine": machine(), "sqlite": sqlite3.sqlite_version, "broker": broker, "kernel": platform.release()}
+    return {"machine": machine(), "sqlite": sqlite3.sqlite_version, "broker": broker}
 
 
 if __name__ == "__main__":
