@@ -36,7 +36,7 @@ def run(folder: Path, *, full: bool) -> Finding:
         place = folder / f"disk-{number}"
         place.mkdir()
         with _small_disk(place):
-            seen = _fill_and_free(place, random.Random(seed + number))
+            seen = _fill_and_free(place, random.Random(seed + number), 3_000 if full else 800)
         taken += seen["taken"]
         kept += seen["kept"]
         dropped += seen["dropped"]
@@ -73,7 +73,7 @@ def _small_disk(place: Path) -> Iterator[None]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def _fill_and_free(disk: Path, chance: random.Random) -> dict[str, int]:
+def _fill_and_free(disk: Path, chance: random.Random, count: int) -> dict[str, int]:
     box = Outbox(Store(disk / "outbox" / "box"))
     box.open()
     factory = RecordFactory("kit-7")
@@ -81,9 +81,9 @@ def _fill_and_free(disk: Path, chance: random.Random) -> dict[str, int]:
     events: set[int] = set()
     memory_only: set[int] = set()
 
-    def write(count: int) -> int:
+    def write(records: int) -> int:
         safe = 0
-        for number in range(count):
+        for number in range(records):
             is_event = number % 20 == 0
             record = factory.event("rr_state", "notice", "x", zone="bed-3") if is_event else numerics(factory, chance)
             stored = box.put(message_from_record(record, "vitals/1/ward/kit-7"))
@@ -92,11 +92,11 @@ def _fill_and_free(disk: Path, chance: random.Random) -> dict[str, int]:
             safe += stored
         return safe
 
-    write(3_000)
+    write(count)
     _fill(disk / "other", leave_bytes=_LEFT_BYTES)
-    write(3_000)
+    write(count)
     _fill(disk / "rest", leave_bytes=0)
-    write(3_000)
+    write(count)
     (disk / "other").unlink()
     (disk / "rest").unlink()
     after = write(200)
