@@ -40,7 +40,8 @@ from edge.publish import Publisher, Summary
 from edge.recording import NO_RECORDING, RecordingPlan, Tape
 from edge.rig import IDENTITY, Rig, load_rig
 from edge.runtimes import RUNTIMES, Runtime
-from edge.sinks import Sink, SinkContext, sink_from_uri
+from edge.sight import Lookout
+from edge.sinks import Kept, Sink, SinkContext, sink_from_uri
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import EventCode, Record, Severity
 from edge.stream_graph import StreamEngine
@@ -102,11 +103,15 @@ def run_kit(
     """
     cameras = cameras_from_kit(kit)
     zones = tuple(zone.name for zone in kit.watched)
-    context = SinkContext(kit.device_id, kit.allow_plaintext, _truth(cameras), zones)
+    rig = load_rig(Path(kit.rig)) if kit.rig else IDENTITY
+    lookout = Lookout(rig, kit.pair_gate_ms, through_rig=kit.thermal_roi == "rgb")
+    context = SinkContext(
+        kit.device_id, kit.allow_plaintext, _truth(cameras), zones,
+        sight=lookout.newest, kept=_kept(kit.sinks), recording=recording is not None,
+    )  # fmt: skip
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
     bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
     _check_measurable(bundle, cameras)
-    rig = load_rig(Path(kit.rig)) if kit.rig else IDENTITY
     stream = stream_from_kit(kit, bundle)
     try:
         engine = runtime_from_kit(kit, bundle, stop)
@@ -124,7 +129,7 @@ def run_kit(
         rig.check_cameras(_ids(cameras))
         live = any(camera.live for camera in cameras)
         tracker = _tracker(kit, Lag(_LIVE_LAG_FRAMES, aside.start) if live else Lag())
-        run = partial(Run, kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream)
+        run = partial(Run, kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream, lookout=lookout)
         if check or recording is None:
             return run().check(as_json=as_json) if check else run().to_the_end(opened, as_json=as_json)
         with closing(_tape(recording, kit, cameras, bundle, runtime, rig)) as tape:
@@ -164,6 +169,11 @@ def _check_measurable(bundle: Bundle, cameras: Iterable[Camera]) -> None:
 
 def _truth(cameras: Iterable[Camera]) -> Callable[[int], Truth | None] | None:
     return next((camera.truth_at for camera in cameras if isinstance(camera, _KnowsTruth)), None)
+
+
+def _kept(sinks: Iterable[str]) -> Kept:
+    """What a run with these sinks leaves on the disk."""
+    return "numbers" if any(uri.startswith(("jsonl:", "mcap:")) and uri != "jsonl:-" for uri in sinks) else "nothing"
 
 
 def _ids(cameras: Iterable[Camera]) -> dict[FrameKind, str]:
@@ -233,10 +243,11 @@ class Run:
         watch: Callable[[Output], None] | None = None,
         stream: Stream | None = None,
         tape: Tape = NO_RECORDING,
+        lookout: Lookout | None = None,
     ) -> None:
         self._watch = watch
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
-        self._rig = rig
+        self._rig, self._lookout = rig, lookout
         self._live = any(camera.live for camera in cameras)
         self._stream, self._tape = stream, tape
         person = partial(Person, stream=stream.engine if stream else None)
@@ -387,6 +398,8 @@ class Run:
         self._newest_ns = frame.pts_ns
         self._tape.pushed(frame)
         self._publish(self._pipeline.push(frame))
+        if self._lookout is not None:
+            self._lookout.take(frame, self._pipeline.followed)
 
     def _idle(self, now_ns: int) -> None:
         self._tape.idled(now_ns)

@@ -161,7 +161,7 @@ def _raise_missing_extra(error: ModuleNotFoundError, command: str) -> None:
         if (match := re.match(rf"{re.escape(module)}\b.*extra == ['\"](?P<extra>\w+)", text))
     ]
     if extras:
-        extra = command if command in extras else min(set(extras) - {"dev"}, default="dev")
+        extra = command if command in extras else min(set(extras) - {"dev", "test"}, default="dev")
         wanted = f"install it with: pip install '{DISTRIBUTION}[{extra}]'"
         raise MissingExtraError(f"{command} needs {module}, which is not installed; {wanted}") from error
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edge.bed import Bed
 from edge.bundle import Bundle
-from edge.clips.crop import Box, model_cells, square_enlarged
+from edge.clips.crop import MIN_FACE_PX, Box, model_cells, square_enlarged
 from edge.clips.frame_rate import RateLimits
 from edge.clips.pairing import Pairer
 from edge.clips.thermal_view import ThermalView
@@ -30,6 +30,7 @@ from edge.intake import SILENT_S, Intake, Schedule
 from edge.person import Look, Person, Subject, Waves
 from edge.rig import IDENTITY, Rig
 from edge.runtimes import Runtime
+from edge.sight import Followed
 from edge.signals.state import Situation, first_named
 from edge.vitals import Mode, Signals, State, Vitals, codes_that_hold
 from edge.zones import Seats, Zone
@@ -43,8 +44,6 @@ _OVERDUE_S = 0.5
 """A look that no frame brought about for so long is taken without one."""
 _SHUTTER_S = 3.0
 """So long after a shutter pause RR is not ``ok``."""
-_MIN_FACE_PX = 80.0
-"""Below, a cell of the 9x9 grid averages fewer than 180 pixels."""
 _MAX_FAULTS = 3
 """Failed model runs in a row before the fault is passed on."""
 _CROWDED_S = 2.0
@@ -204,6 +203,12 @@ class Pipeline:
         for seat in (seat for bed in self._beds for seat in bed.seats):
             seat.subject.pace(hop_s)
         self._tracker.pace(face_every_s)
+
+    @property
+    def followed(self) -> tuple[Followed, ...]:
+        """The faces that are followed now."""
+        seats = ((bed.zone, seat) for bed in self._beds for seat in bed.seats)
+        return tuple((zone, seat.number, seat.track.box) for zone, seat in seats if seat.track is not None)
 
     @property
     def counts(self) -> Counts:
@@ -406,7 +411,7 @@ class Pipeline:
         broken = self._limits.broken_by(rate) if rate else ()
         window_ns = self._bundle.frames * _S / self._bundle.fps
         found = {
-            "face_small": track.side_px < _MIN_FACE_PX,
+            "face_small": track.side_px < MIN_FACE_PX,
             "face_moved": seat.moved_within(window_ns, t_ns),
         }
         seen = Situation(None, codes_that_hold(found))

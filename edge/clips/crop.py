@@ -19,10 +19,21 @@ from scipy.sparse import csr_array
 
 from edge.frames import Frame
 
-__all__ = ["ENLARGED", "Box", "area_mean", "celsius_cells", "model_cells", "square_enlarged", "thermal_box"]
+__all__ = [
+    "ENLARGED",
+    "MIN_FACE_PX",
+    "Box",
+    "area_mean",
+    "celsius_cells",
+    "model_cells",
+    "square_enlarged",
+    "thermal_box",
+]
 
 ENLARGED = 1.5
 """Sides of the region that a model sees, in sides of the face box."""
+MIN_FACE_PX = 80.0
+"""Smallest side of a face box: below, a cell of the 9x9 grid averages fewer than 180 pixels."""
 
 Image: TypeAlias = "npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]"
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.clips.crop import Box, area_mean, celsius_cells, model_cells
 from edge.frames import Frame
 
-__all__ = ["corners_through", "points_through", "thermal_cells"]
+__all__ = ["corners_through", "points_through", "share_inside", "thermal_cells"]
 
 BOX_TOLERANCE = 0.002
 """Corners may lie this share of the region's side off the box that stands for them: a fiftieth of a cell at 9x9."""
@@ -48,7 +48,7 @@ def thermal_cells(frame: Frame, region: Box, homography: Points, size: int) -> n
     None when the thermal camera sees too little of the region. What lies outside has its picture's border.
     """
     corners = corners_through(homography, region)
-    if not np.isfinite(corners).all() or _inside(corners, frame.image.shape) < MIN_INSIDE:
+    if not np.isfinite(corners).all() or share_inside(corners, frame.image.shape) < MIN_INSIDE:
         return None
     box = _box_of(corners)
     if box is not None and box.cut(frame.image.shape) == box:
@@ -56,7 +56,7 @@ def thermal_cells(frame: Frame, region: Box, homography: Points, size: int) -> n
     return celsius_cells(frame, area_mean(_warped(frame.image, region, homography, corners, size), size))
 
 
-def _inside(corners: Points, shape: tuple[int, ...]) -> float:
+def share_inside(corners: Points, shape: tuple[int, ...]) -> float:
     """Share (0..1) of the quadrilateral's area inside a picture ``[H, W]``."""
     height, width = shape[:2]
     picture = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)

@@ -37,7 +37,7 @@ _MIN_SUPPORT = 0.25
 """A cue agrees with a rate when this share of its power stands at the rate and its harmonic."""
 _MIN_BREATH_SUPPORT = 0.45
 """The same for breathing, where peak and harmonic span a third of the band and noise has a third of its power there."""
-_DARK, _BRIGHT = 30.0, 245.0
+DARK, BRIGHT = 30.0, 245.0
 """Mean grey levels of skin below and above which 8 bits hold too little of a pulse."""
 _LIGHT_RANGE = 0.15
 """Change of the skin's brightness within a window from which it is named, where cues fail."""
@@ -291,7 +291,7 @@ def _level(skin: Array) -> float:
 
 def _exposure(skin: Array) -> tuple[str, ...]:
     level = _level(skin)
-    return ("dark",) if level < _DARK else ("overexposed",) if level > _BRIGHT else ()
+    return ("dark",) if level < DARK else ("overexposed",) if level > BRIGHT else ()
 
 
 def _ramp(x: float, zero: float, one: float) -> float:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
+from edge.sight import Sight
 from edge.sinks.records import Record
 from edge.uri import parse_uri
 from edge.vitals import Truth
 
-__all__ = ["RESERVED", "SCHEMES", "Keeper", "Sink", "SinkContext", "sink_from_uri"]
+__all__ = ["RESERVED", "SCHEMES", "Keeper", "Kept", "Sink", "SinkContext", "sink_from_uri"]
 
 SCHEMES: dict[str, str] = {
     "console": "edge.sinks.console",
@@ -24,8 +25,12 @@ SCHEMES: dict[str, str] = {
     "mqtt": "edge.sinks.mqtt",
     "mqtts": "edge.sinks.mqtt",
     "serial": "edge.sinks.serial_line",
+    "web": "edge.sinks.web",
 }
-RESERVED = ("web",)
+RESERVED: tuple[str, ...] = ()
+
+Kept = Literal["nothing", "numbers", "pictures"]
+"""What of a run stays on the disk; a sink for people says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,17 @@ class SinkContext:
     """What sinks need beside their URI.
 
     ``truth`` maps stream time (ns) to truth where the source knows it; ``zones`` are those that records will name.
+    ``sight`` gives what the cameras see at the moment, for a sink that helps to aim them: it is not for records.
+    ``kept``: what other sinks of the run write to the disk; ``recording``: the run is recorded, pictures too.
     """
 
     device: str
     allow_plaintext: bool = False
     truth: Callable[[int], Truth | None] | None = None
     zones: tuple[str, ...] = ()
+    sight: Callable[[], Sight | None] | None = None
+    kept: Kept = "nothing"
+    recording: bool = False
 
 
 class Sink(Protocol):
