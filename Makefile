@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types unit unit-3.10 mosquitto format constraints clean
+.PHONY: help demo test lint types unit unit-3.10 mosquitto chromium format constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -34,12 +34,12 @@ lint: .venv/.dev
 types: .venv/.dev
 	.venv/bin/mypy
 
-unit: .venv/.dev mosquitto
+unit: .venv/.dev mosquitto chromium
 	.venv/bin/python $(PYTEST) "not slow and not gpu"
 
 unit-3.10:
 	@if [ -n "$(PYTHON_310)" ]; then $(MAKE) --no-print-directory .venv-3.10/.edge && \
-		.venv-3.10/bin/python $(PYTEST) "not slow and not gpu and not scenes" tests/edge tests/test_layers.py; \
+		.venv-3.10/bin/python $(PYTEST) "not slow and not gpu and not scenes and not browser" tests/edge tests/test_layers.py; \
 	else echo "== no Python 3.10 found: the edge tests ran under $$(.venv/bin/python -V) only"; fi
 
 format: .venv/.dev ## let ruff mend what it can
@@ -70,6 +70,12 @@ mosquitto:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "== installing mosquitto" && apt-get -qq update && \
 		DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends mosquitto mosquitto-clients >/dev/null; } || \
 		echo "== no mosquitto here, and it cannot be installed: the tests against a real broker skip"
+
+chromium:
+	@command -v chromium >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "== installing chromium" && apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+		echo "== no chromium here, and it cannot be installed: the tests of the bedside page in a browser skip"
 
 constraints: .venv/.made ## resolve constraints.txt anew for Python 3.10 to 3.13
 	.venv/bin/python -m pip --quiet install uv

@@ -32,8 +32,8 @@ class FaceSeen:
     """One face.
 
     ``box`` is x, y, width, height in shares of the picture; ``level`` its brightest mean colour, 0 to 255.
-    ``thermal_share``: how much of its region the thermal camera sees, 0..1, where a rig tells. ``distance_m``: how far it
-    is, the same.
+    ``thermal_share``: how much of its region the thermal camera sees, 0..1, and ``distance_m`` how far it is, where a
+    rig tells.
     """
 
     zone: str
@@ -50,8 +50,8 @@ class Sight:
     """What the cameras see at stream time ``pts_ns``.
 
     ``level`` is the brightest mean colour of the whole RGB picture, 0 to 255. ``thermal``: the corners of the thermal
-    picture, in order round it, in shares of the RGB picture: all of it without a rig, for then both are taken to see the
-    same field; None without a thermal camera. Frames farther apart in time than ``gate_ms`` make no pair.
+    picture, in order round it, in shares of the RGB picture: all of it without a rig, for then both are taken to see
+    the same field; None without a thermal camera. Frames farther apart in time than ``gate_ms`` make no pair.
     """
 
     pts_ns: int

@@ -42,8 +42,8 @@ class Door:
 
     def same_site(self, headers: Mapping[str, str]) -> bool:
         """Whether a request comes from this page itself, or from a program, which sends no Origin."""
-        origin = headers.get("origin")
-        return origin is None or (bool(host := headers.get("host")) and urlsplit(origin).netloc.lower() == host.lower())
+        origin, host = headers.get("origin"), headers.get("host", "").lower()
+        return origin is None or (bool(host) and urlsplit(origin).netloc.lower() == host)
 
     def is_token(self, given: str) -> bool:
         """Compare in constant time."""
