@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
+from fakes.bedside import Bedside
 
 from edge.sinks.factory import RecordFactory
 from edge.vitals import Estimate, Vitals
@@ -29,3 +33,18 @@ def vitals() -> Vitals:
         dropped={"rgb": 0, "thermal": 2},
         skew_ms=21.04,
     )
+
+
+@pytest.fixture
+def serve(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Bedside]]:
+    """Opens bedside pages; all are closed at the end, with nothing lost."""
+    made: list[Bedside] = []
+
+    def start(*address: Any, **context: Any) -> Bedside:
+        made.append(Bedside(*address, **context))
+        made[-1].open(capsys)
+        return made[-1]
+
+    yield start
+    for one in made:
+        assert one.sink.close() == 0

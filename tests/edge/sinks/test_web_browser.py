@@ -49,20 +49,6 @@ def chromium(browser: Chromium) -> Iterator[Chromium]:
 
 
 @pytest.fixture
-def serve(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Bedside]]:
-    made: list[Bedside] = []
-
-    def start(address: Address | None = None, **context: Any) -> Bedside:
-        made.append(Bedside(address, **context))
-        made[-1].open(capsys)
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.sink.close()
-
-
-@pytest.fixture
 def bedside(serve: Callable[..., Bedside]) -> Bedside:
     made = serve(kept="numbers", sight=sight)
     made.meta()

@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import resources
 from typing import Any
@@ -30,20 +30,6 @@ from edge.sinks.web.sink import WebSink
 STATIC = resources.files("edge.sinks.web").joinpath("static")
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 GUARDED = Address("127.0.0.1", 0, names=("kit.example",))
-
-
-@pytest.fixture
-def serve(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Bedside]]:
-    made: list[Bedside] = []
-
-    def start(address: Address | None = None, **context: Any) -> Bedside:
-        made.append(Bedside(address, **context))
-        made[-1].open(capsys)
-        return made[-1]
-
-    yield start
-    for one in made:
-        assert one.sink.close() == 0
 
 
 @pytest.fixture
