@@ -57,10 +57,7 @@ def _about(face: FaceSeen, sight: Sight) -> Iterator[Advice]:
     yield _size(face)
     yield _place(face, sight)
     yield _light(face.level, "the face")
-    if sight.thermal is not None and face.thermal_share is None:
-        seen = "no rig is given: both cameras are taken to see the same field (measure it: mmrphys calibrate rig)"
-        yield Advice(well=True, text=seen)
-    elif face.thermal_share is not None:
+    if face.thermal_share is not None:
         well = face.thermal_share >= MIN_INSIDE
         fix = "" if well else ": aim the thermal camera, or calibrate again with mmrphys calibrate rig"
         yield Advice(
@@ -113,6 +110,9 @@ def _of_all(sight: Sight, skew_ms: float | None) -> Iterator[Advice]:
         yield _light(sight.level, "the picture")
     if sight.thermal is None:
         return
+    if sight.faces and all(face.thermal_share is None for face in sight.faces):
+        seen = "no rig is given: both cameras are taken to see the same field (measure it: mmrphys calibrate rig)"
+        yield Advice(well=True, text=seen)
     if skew_ms is None:
         yield Advice(
             well=False, text="no thermal frame is near enough in time: check the thermal camera's cable and rate"

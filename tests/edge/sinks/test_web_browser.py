@@ -119,6 +119,9 @@ def test_what_is_lost_has_dashes_its_reasons_and_what_to_do(chromium, bedside, k
     for code in ("motion", "weak_signal"):
         assert f"{REASONS[code].sentence}: {REASONS[code].fix}" in page.text(".hr .why")
     assert eventually(lambda: page.text(".hr .legend") == "no pulse wave at the moment")
+    bedside.clock.now_ns += 5 * S
+    bedside.send(bedside.factory.status("online", "started"))
+    assert eventually(lambda: page.text(".banner") == "■ stale"), "what was true 5 s ago"
 
 
 def test_without_news_values_turn_grey_and_then_into_dashes(chromium, bedside, keep):

@@ -73,9 +73,10 @@ export class Card {
       now[name] = view;
       this.showRate(held, rate, view, rate.age_ms + silentMs);
     }
-    const worst = ORDER.find((state) => state === now.hr.state || state === now.rr.state);
+    const quiet = silentMs > limits.stale_ms;
+    const worst = quiet ? "stale" : ORDER.find((state) => state === now.hr.state || state === now.rr.state);
     const [shape, words, kind] = STATES[worst];
-    const whose = now.hr.state === now.rr.state ? "" : now.hr.state === worst ? "HR: " : "RR: ";
+    const whose = quiet || now.hr.state === now.rr.state ? "" : now.hr.state === worst ? "HR: " : "RR: ";
     say(this.banner, `${shape} ${whose}${words}`);
     this.banner.dataset.kind = kind;
     this.element.classList.toggle("grey", now.hr.grey && now.rr.grey);
