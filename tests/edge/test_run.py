@@ -382,7 +382,6 @@ def test_a_changed_byte_in_the_bundle_is_refused(tmp_path: Path, capsys: pytest.
         (["--rgb", "vidio:x.mp4"], "did you mean 'video'"),
         (["--rgb", "lepton:/dev/video2"], "give it as --thermal"),
         (["--rgb", "synthetic:?seed=1", "--thermal", "synthetic:?seed=2"], "different scenes"),
-        (["--rgb", "synthetic:", "--sink", "web:127.0.0.1:8080"], "not built yet"),
         (["--rgb", "synthetic:", "--sink", "mqtt://broker.example/ward"], "plaintext"),
     ],
 )
