@@ -1,207 +1,222 @@
+"""The sink with its thread on pseudo-terminals."""
+
 from __future__ import annotations
 
-import dataclasses
-import os
-import select
-import tty
-from collections.abc import Iterator
-from pathlib import Path
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 
+import pynmea2
 import pytest
+from fakes.serial_ports import Pty
 
 from edge.errors import UsageError
-from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks import Sink, SinkContext, sink_from_uri
+from edge.sinks.frame_layout import PAYLOADS
+from edge.sinks.framing import Frame, encode_frame
 from edge.sinks.line import csv_from_numerics, numerics_from_line
-from edge.sinks.serial_line import SerialSink
+from edge.sinks.serial_decode import SerialDecoder
+from edge.sinks.serial_frame import AckSeen, EventSeen, HelloSeen, NumericsSeen
+from edge.vitals import STATES, VALUE_STATES, Estimate, Vitals
 
-S = 10**9
-
-
-class Port:
-    """A pseudo-terminal: ``path`` is what the sink opens, ``read`` is the peer at the other end."""
-
-    def __init__(self) -> None:
-        self._master, slave = os.openpty()
-        tty.setraw(slave)
-        self.path = os.ttyname(slave)
-        os.close(slave)
-        self._open = True
-
-    def read(self) -> list[bytes]:
-        out = b""
-        while select.select([self._master], [], [], 0.05)[0]:
-            try:
-                out += os.read(self._master, 65_536)
-            except OSError:  # nobody has the other end open
-                break
-        return out.splitlines(keepends=True)
-
-    def unplug(self) -> None:
-        if self._open:
-            os.close(self._master)
-            self._open = False
-
-
-class Clock:
-    """Monotonic time that passes when told."""
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def pass_s(self, seconds: float) -> None:
-        self.now_ns += round(seconds * S)
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
-def ports() -> Iterator[list[Port]]:
-    made = [Port(), Port()]
+def ptys() -> Iterator[list[Pty]]:
+    made = [Pty(), Pty()]
     yield made
-    for port in made:
-        port.unplug()
+    for pty in made:
+        pty.unplug()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def opened() -> Iterator[Callable[..., Sink]]:
+    """Opens sinks for URIs of ports; closes what a test leaves open."""
+    sinks: list[Sink] = []
+
+    def open_sink(path: object, query: str = "") -> Sink:
+        sink = sink_from_uri(f"serial:{path}{query}", SinkContext("kit-7"))
+        sink.open()
+        sinks.append(sink)
+        return sink
+
+    yield open_sink
+    for sink in sinks:
+        sink.close()
 
 
-def opened(path: str | Path, clock: Clock, profile: str = "line") -> SerialSink:
-    sink = SerialSink(str(path), 115_200, profile, clock)
-    sink.open()
-    return sink
+def until(true: Callable[[], bool]) -> None:
+    """Wait for a thread; fails after long."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end_s
+        threading.Event().wait(0.005)
 
 
-def test_a_reader_gets_each_numerics_record_as_a_line_with_both_checks(ports, factory, vitals):
-    sink = sink_from_uri(f"serial:{ports[0].path}?baud=9600", SinkContext("kit-7"))
-    sink.open()
+def lines(pty: Pty) -> list[bytes]:
+    return pty.read().splitlines(keepends=True)
+
+
+def test_a_reader_gets_each_numerics_record_as_a_line_with_both_checks(ptys, opened, factory, vitals):
+    sink = opened(ptys[0].path, "?baud=9600")
     sent = [factory.numerics(vitals) for _ in range(3)]
     for record in sent:
         sink.write(record, 0)
-        sink.write(factory.event("hr_state", "info", "not for this link"), 0)
-    read = [numerics_from_line(line) for line in ports[0].read()]
+        sink.write(factory.event("hr_state", "info", "not for this profile"), 0)
+    read = [numerics_from_line(line) for line in lines(ptys[0])]
     assert [(line.seq, line.hr.value, line.rr.value) for line in read] == [(record.seq, 71.8, None) for record in sent]
     assert sink.close() == 0
     assert sink.dropped == 0
 
 
-def test_csv_is_plain(ports, clock, factory, vitals):
-    sink = opened(ports[0].path, clock, "csv")
+def test_a_foreign_nmea_parser_reads_every_line(ptys, opened, factory):
+    """pynmea2 knows the rules of NMEA 0183 and checks its sum; of the maker it knows nothing."""
+    sink = opened(ptys[0].path)
+    sent = []
+    for number, state in enumerate(STATES):
+        value = 40.0 + 15 * number if state in VALUE_STATES else None
+        hr = Estimate(value, number / 10, state, () if state == "ok" else ("motion",), 10.0, 0, None)
+        sent.append(factory.numerics(Vitals(hr, hr, 0, "main", number, "exact", "", {}, {})))
+        sink.write(sent[-1], 0)
+    read = [pynmea2.parse(line.decode("ascii"), check=True) for line in lines(ptys[0])]
+    assert [sentence.manufacturer for sentence in read] == ["MMR"] * len(STATES)
+    for sentence, record in zip(read, sent, strict=True):
+        value = "---" if record.hr.value is None else f"{record.hr.value:.1f}"
+        rate = [value, str(round(100 * record.hr.sqi)), record.hr.state]
+        assert sentence.data[1:3] == ["1", str(record.person)]
+        assert sentence.data[5:11] == rate + rate
+
+
+def test_csv_is_plain(ptys, opened, factory, vitals):
+    sink = opened(ptys[0].path, "?profile=csv")
     record = factory.numerics(vitals)
     sink.write(record, 0)
-    assert ports[0].read() == [csv_from_numerics(record)]
-    sink.close()
+    assert lines(ptys[0]) == [csv_from_numerics(record)]
 
 
-def test_an_absent_port_is_warned_of_once_and_opened_when_it_comes(ports, clock, tmp_path, factory, vitals, caplog):
-    place = tmp_path / "ttyKIT"
-    sink = opened(place, clock)
-    for _ in range(5):
-        sink.write(factory.numerics(vitals), 0)
-        clock.pass_s(1.0)
-    assert sink.dropped == 5
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    place.symlink_to(ports[0].path)
-    clock.pass_s(5.0)
-    last = factory.numerics(vitals)
-    sink.write(last, 0)
-    assert [numerics_from_line(line).seq for line in ports[0].read()] == [last.seq]
-    sink.close()
-
-
-def test_tries_come_half_a_second_to_five_seconds_apart(clock, tmp_path, factory, vitals, monkeypatch):
-    sink = opened(tmp_path / "none", clock)
-    tries: list[float] = []
-    connect = sink._connect
-
-    def watched() -> None:
-        tries.append(clock.now_ns / S)
-        connect()
-
-    monkeypatch.setattr(sink, "_connect", watched)
-    for _ in range(300):
-        sink.write(factory.numerics(vitals), 0)
-        clock.pass_s(0.1)
-    waits = [round(later - earlier, 1) for earlier, later in zip([0.0, *tries], tries, strict=False)]
-    assert waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
-
-
-def test_an_unplugged_port_is_found_again_at_its_new_place(ports, clock, tmp_path, factory, vitals):
-    place = tmp_path / "by-id"
-    place.symlink_to(ports[0].path)
-    sink = opened(place, clock)
+def test_frames_go_both_ways(ptys, opened, factory, vitals):
+    sink = opened(ptys[0].path, "?profile=frame")
+    decoder = SerialDecoder()
+    ptys[0].write(encode_frame(Frame(PAYLOADS["ping"].number, 9, 0, 0, b"")))
     sink.write(factory.numerics(vitals), 0)
-    assert len(ports[0].read()) == 1
-    ports[0].unplug()
-    sink.write(factory.numerics(vitals), 0)
-    assert sink.dropped == 1
-    place.unlink()
-    place.symlink_to(ports[1].path)
-    clock.pass_s(0.5)
-    last = factory.numerics(vitals)
-    sink.write(last, 0)
-    assert [numerics_from_line(line).seq for line in ports[1].read()] == [last.seq]
+    heard = [item.what for item in decoder.feed(ptys[0].read(wait_s=0.2))]
+    assert {NumericsSeen, HelloSeen} <= {type(what) for what in heard}
+    assert AckSeen(PAYLOADS["ping"].number, 9) in heard
+    sink.write(factory.event("hr_state", "info", "ok -> lost", zone="main", person=0), 0)
+    wire = ptys[0].read(wait_s=0.3)
+    assert wire.count(b"ok -> lost") >= 2  # nobody acknowledges
+    assert [item.what.text for item in decoder.feed(wire) if isinstance(item.what, EventSeen)] == ["ok -> lost"]
+
+
+def test_a_port_that_is_for_one_zone_carries_no_other(ptys, factory, vitals):
+    context = SinkContext("kit-7", zones=("main", "bed-2"))
+    sink = sink_from_uri(f"serial:{ptys[0].path}?zone=main", context)
+    sink.open()
+    other = Vitals(vitals.hr, vitals.rr, 0, "bed-2", 1, "exact", "", {}, {})
+    sink.write(factory.numerics(other), 0)
+    mine = factory.numerics(vitals)
+    sink.write(mine, 0)
+    assert [numerics_from_line(line).seq for line in lines(ptys[0])] == [mine.seq]
     assert sink.close() == 0
 
 
-def test_a_reader_that_stalls_costs_lines_and_gets_only_new_ones_later(ports, clock, factory, vitals, caplog):
-    sink = opened(ports[0].path, clock)
-    written = 0
-    while sink.dropped == 0 and written < 2_000:
+def test_an_absent_port_is_warned_of_once_and_opened_when_it_comes(ptys, opened, tmp_path, factory, vitals, caplog):
+    place = tmp_path / "ttyKIT"
+    sink = opened(place)
+    for _ in range(5):
         sink.write(factory.numerics(vitals), 0)
-        written += 1
-    assert sink.dropped == 1
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert ["Write timeout" in text for text in warnings] == [True]
+    assert sink.dropped == 4  # the newest waits
+    assert not sink.connected
+    place.symlink_to(ptys[0].path)
+    until(lambda: sink.connected)
     last = factory.numerics(vitals)
     sink.write(last, 0)
-    read = ports[0].read()
+    assert numerics_from_line(lines(ptys[0])[-1]).seq == last.seq
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
+
+
+def test_an_unplugged_port_is_found_again_at_its_new_place_within_five_seconds(ptys, opened, tmp_path, factory, vitals):
+    place = tmp_path / "by-id"
+    place.symlink_to(ptys[0].path)
+    sink = opened(place)
+    sink.write(factory.numerics(vitals), 0)
+    assert len(lines(ptys[0])) == 1
+    ptys[0].unplug()
+    until(lambda: not sink.connected)
+    place.unlink()
+    place.symlink_to(ptys[1].path)
+    until(lambda: sink.connected)
+    last = factory.numerics(vitals)
+    sink.write(last, 0)
+    assert numerics_from_line(lines(ptys[1])[-1]).seq == last.seq
+    assert sink.close() == 0
+
+
+def test_a_reader_that_stalls_never_blocks_for_long_and_gets_only_new_lines_later(
+    ptys, opened, factory, vitals, caplog
+):
+    sink = opened(ptys[0].path)
+    written = 0
+    while sink.dropped == 0 and written < 5_000:
+        sink.write(factory.numerics(vitals), 0)
+        written += 1
+    assert sink.dropped >= 1
+    assert "takes nothing" in caplog.text
+    last = factory.numerics(vitals)
+    sink.write(last, 0)
+    read = lines(ptys[0])
     assert numerics_from_line(read[-1]).seq == last.seq
     assert len(read) < written / 2
-    sink.close()
 
 
-def test_the_port_is_ours_alone(ports, clock, factory, vitals, caplog):
-    first, second = opened(ports[0].path, clock), opened(ports[0].path, clock)
-    second.write(factory.numerics(vitals), 0)
-    assert second.dropped == 1
-    assert "exclusively lock" in caplog.text
+def test_the_port_is_ours_alone(ptys, opened, factory, vitals, caplog):
+    first, second = opened(ptys[0].path), opened(ptys[0].path)
+    assert (first.connected, second.connected) == (True, False)
+    assert "another program holds it" in caplog.text
     first.write(factory.numerics(vitals), 0)
-    assert len(ports[0].read()) == 1
-    first.close()
-    second.close()
+    assert len(lines(ptys[0])) == 1
+    second.write(factory.numerics(vitals), 0)
+    assert second.close() == 1
+
+
+def test_a_fault_on_the_thread_is_logged_and_does_not_end_the_sink(ptys, opened, factory, vitals, monkeypatch, caplog):
+    sink = opened(ptys[0].path)
+    step = sink._link.step
+    faults = iter([ValueError("a bug")])
+
+    def faulty(now_ns: int) -> None:
+        for fault in faults:
+            raise fault
+        step(now_ns)
+
+    monkeypatch.setattr(sink._link, "step", faulty)
+    until(lambda: "failed unexpectedly" in caplog.text)
+    sink.write(factory.numerics(vitals), 0)
+    until(partial(ptys[0].read, 0.01))
 
 
 @pytest.mark.parametrize(
-    ("uri", "words"),
+    ("uri", "zones", "words"),
     [
-        ("serial:", "names no port"),
-        ("serial:/dev/ttyUSB0?profile=frame", "profile frame is planned and not built yet"),
-        ("serial:/dev/ttyUSB0?profile=nmea", "profile"),
-        ("serial:/dev/ttyUSB0?baud=fast", "baud"),
-        ("serial:/dev/ttyUSB0?baud=0", "baud"),
-        ("serial:/dev/ttyUSB0?bauds=9600", "did you mean 'baud'"),
+        ("serial:", (), "names no port"),
+        ("serial:/dev/ttyUSB0?profile=nmea", (), "profile"),
+        ("serial:/dev/ttyUSB0?baud=fast", (), "baud"),
+        ("serial:/dev/ttyUSB0?baud=300", (), "baud"),
+        ("serial:/dev/ttyUSB0?bauds=9600", (), "did you mean 'baud'"),
+        ("serial:/dev/ttyUSB0?zone=bed-9", ("bed-1", "bed-2"), "zone bed-9; the zones are bed-1, bed-2"),
+        ("serial:/dev/ttyUSB0", ("bed-1", "bed-2"), "does not say which zone"),
+        ("serial:/dev/ttyUSB0?profile=csv", ("bed-1", "bed-2"), "or profile=frame"),
     ],
 )
-def test_a_uri_that_cannot_work_is_refused(uri, words):
+def test_a_uri_that_cannot_work_is_refused(uri, zones, words):
     with pytest.raises(UsageError) as refused:
-        sink_from_uri(uri, SinkContext("kit-7"))
+        sink_from_uri(uri, SinkContext("kit-7", zones=zones))
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_of_several_zones_a_port_carries_one(ports, factory, vitals):
-    context = SinkContext("kit-7", zones=("main", "bed-2"))
-    with pytest.raises(UsageError, match=r"zones are main, bed-2: add zone=NAME, one port a zone"):
-        sink_from_uri(f"serial:{ports[0].path}", context)
-    with pytest.raises(UsageError, match="zone bed-3; the zones are main, bed-2"):
-        sink_from_uri(f"serial:{ports[0].path}?zone=bed-3", context)
-    sink = sink_from_uri(f"serial:{ports[0].path}?zone=bed-2", context)
-    sink.open()
-    sink.write(factory.numerics(vitals), 0)
-    sink.write(factory.numerics(dataclasses.replace(vitals, zone="bed-2", person=4)), 0)
-    lines = ports[0].read()
-    sink.close()
-    assert [numerics_from_line(line).person for line in lines] == [4]
+def test_one_port_of_frames_carries_several_zones():
+    context = SinkContext("kit-7", zones=("bed-1", "bed-2"))
+    assert sink_from_uri("serial:/dev/ttyUSB0?profile=frame", context).name == "serial:/dev/ttyUSB0"
