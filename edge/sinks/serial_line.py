@@ -1,9 +1,9 @@
 """``serial:/dev/ttyX?baud=115200&profile=line&zone=NAME``: records over a serial port, the newest first.
 
-``profile`` is ``line`` or ``csv`` (numerics as text), or ``frame`` (numerics, waves and events, with acks). Text has no
-room for its zone: where several are watched, such a port carries one of them. The port is opened exclusively and
-without resetting a board; one that is absent or unplugged is looked for every 0.5 to 2 s, by its ``/dev/serial/by-id``
-name once that is known. What could not be sent is counted, never sent late.
+``profile`` is ``line`` or ``csv`` (numerics as text), or ``frame`` (numerics, events and, without ``waves=0``, waves).
+Text has no room for its zone: where several are watched, such a port carries one of them. The port is opened
+exclusively and without resetting a board; one that is absent or unplugged is looked for every 0.5 to 2 s, by its
+``/dev/serial/by-id`` name once that is known. What could not be sent is counted, never sent late.
 """
 
 from __future__ import annotations
@@ -119,6 +119,7 @@ class _Query(msgspec.Struct, forbid_unknown_fields=True):
     baud: Annotated[int, msgspec.Meta(ge=1_200, le=4_000_000)] = 115_200  # slower, a line takes more than a second
     profile: Literal["line", "csv", "frame"] = "line"
     zone: str | None = None
+    waves: bool = True
 
 
 def from_uri(uri: Uri, context: SinkContext) -> Sink:
@@ -127,7 +128,7 @@ def from_uri(uri: Uri, context: SinkContext) -> Sink:
     if not uri.target:
         raise UsageError("serial: names no port; write serial:/dev/ttyUSB0?baud=115200&profile=line")
     _check_zone(query, context.zones)
-    profile = profile_by_name(query.profile, context.device)
+    profile = profile_by_name(query.profile, context.device, waves=query.waves)
     link = SerialLink(uri.target, partial(SerialPort, baud=query.baud), profile, min(128, query.baud // 100))
     return SerialSink(uri.target, link, query.zone)
 

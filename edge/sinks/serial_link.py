@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.sinks.records import Event, Record
-from edge.sinks.serial_port import PORT_ERRORS, Port, lasting_name, open_error
+from edge.sinks.serial_port import NOT_THERE, PORT_ERRORS, Port, lasting_name, open_error
 from edge.sinks.serial_profiles import Profile
 from edge.sinks.serial_queue import Handed, Sendable, Waiting
 
@@ -90,8 +90,8 @@ class SerialLink:
         try:
             self._profile.heard(self._port.read(), now_ns)
             self._say(self._port, now_ns)
-        except PORT_ERRORS as error:
-            self._lose(str(error), now_ns)
+        except PORT_ERRORS:  # whatever the driver calls it
+            self._lose(now_ns)
 
     def close(self) -> int:
         """Give up what waits and close the port; how many records that cost."""
@@ -177,8 +177,8 @@ class SerialLink:
         self._record = None
         self._pending = 0
 
-    def _lose(self, reason: str, now_ns: int) -> None:
-        self._complain(reason)
+    def _lose(self, now_ns: int) -> None:
+        self._complain(NOT_THERE)
         self._drop_unsent()
         self._release()
         self._torn = True
@@ -196,5 +196,5 @@ class SerialLink:
 
     def _complain(self, reason: str) -> None:
         if reason != self._complaint:
-            log.warning("serial:%s: %s; records are dropped until it takes them again", self._path, reason)
+            log.warning("serial:%s: %s; until it takes records again they are dropped", self._path, reason)
         self._complaint = reason

@@ -9,6 +9,7 @@ which has just started anyway.
 
 from __future__ import annotations
 
+import errno
 import os
 import termios
 from collections.abc import Iterable
@@ -19,11 +20,12 @@ import serial
 
 from edge.errors import first_line
 
-__all__ = ["PORT_ERRORS", "Port", "SerialPort", "lasting_name", "open_error"]
+__all__ = ["NOT_THERE", "PORT_ERRORS", "Port", "SerialPort", "lasting_name", "open_error"]
 
 PORT_ERRORS = (serial.SerialException, OSError, termios.error)
 """An unplugged port raises each of these, depending on the call."""
 
+NOT_THERE = "not plugged in"
 BY_ID = Path("/dev/serial/by-id")
 _READ_BYTES = 4096
 _CFLAG = 2
@@ -114,14 +116,14 @@ def lasting_name(path: str, by_id: Path = BY_ID) -> str:
 
 
 def open_error(path: str, error: BaseException) -> str:
-    """Why a port did not open, and what to do about it."""
+    """Why a port did not open, and what to do about it; ``NOT_THERE`` when it is not plugged in."""
     number = getattr(error, "errno", None)
-    if isinstance(error, PermissionError) or number == 13:
+    if number in {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO}:
+        return NOT_THERE
+    if number in {errno.EACCES, errno.EPERM}:
         return f"no permission for {path}; add the user to the group that owns it (dialout)"
-    if "exclusively lock" in str(error) or number == 16:
-        return (
-            f"could not exclusively lock {path}: another program holds it; edge/arduino/README.md says how to find it"
-        )
+    if "exclusively lock" in str(error) or number == errno.EBUSY:
+        return f"another program holds {path}; edge/arduino/README.md says how to find it"
     return first_line(error)
 
 

@@ -110,8 +110,9 @@ class FrameProfile:
 
     separator = b"\0"
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, waves: bool = True) -> None:
         self._device = device
+        self._kinds = (Numerics, Wave, Event) if waves else (Numerics, Event)
         self._boot = ""
         self._zones: list[str] = []
         self._deframer = Deframer()
@@ -124,12 +125,12 @@ class FrameProfile:
         self.given_up = 0
 
     def wants(self, record: Record) -> Sendable | None:
-        """Numerics, waves and events; learns the boot number and the zones."""
+        """Numerics, waves (where they are wanted) and events; learns the boot number and the zones."""
         self._boot = record.boot
         if isinstance(record, Meta):
             for zone in record.zones:
                 self._index(zone)
-        return record if isinstance(record, (Numerics, Wave, Event)) else None
+        return record if isinstance(record, self._kinds) else None
 
     def encode(self, record: Sendable, now_ns: int) -> Iterable[bytes]:
         """A frame, of a long wave several."""
@@ -225,8 +226,8 @@ class FrameProfile:
         return encode_frame(Frame(PAYLOADS[kind].number, seq, boot, at_ns // _MS % 2**32, payload, VERSION))
 
 
-def profile_by_name(name: str, device: str) -> Profile:
-    """The profile ``line``, ``csv`` or ``frame``."""
+def profile_by_name(name: str, device: str, *, waves: bool = True) -> Profile:
+    """The profile ``line``, ``csv`` or ``frame``; only the last has ``waves``."""
     if name == "frame":
-        return FrameProfile(device)
+        return FrameProfile(device, waves=waves)
     return TextProfile({"line": line_from_numerics, "csv": csv_from_numerics}[name])

@@ -30,17 +30,23 @@ def reader(folder: Path) -> Path:
 
 def sketch(folder: Path, name: str) -> Path:
     """An example of the library on the board of ``tests/fakes/arduino``."""
-    if (folder / name).exists():
-        return folder / name
-    objects = [folder / f"{source.stem}.o" for source in SOURCES]
-    for source, target in zip(SOURCES, objects, strict=True):
-        if not target.exists():
-            _run(["gcc", "-std=c99", *WARNINGS, *SANITIZERS, "-c", str(source), "-o", str(target)])
-    cpp = ["g++", "-std=c++11", *WARNINGS, *SANITIZERS, f"-I{LIBRARY / 'src'}", f"-I{HERE / 'arduino'}"]
     ino = LIBRARY / "examples" / name / f"{name}.ino"
-    board = ["-include", "Arduino.h", "-x", "c++", str(ino), str(HERE / "arduino" / "board.cpp"), "-x", "none"]
-    _run([*cpp, *board, *map(str, objects), "-o", str(folder / name)])
-    return folder / name
+    board = [
+        f"-I{HERE / 'arduino'}",
+        "-include",
+        "Arduino.h",
+        "-x",
+        "c++",
+        str(ino),
+        str(HERE / "arduino" / "board.cpp"),
+    ]
+    return _cpp(folder / name, board)
+
+
+def esphome_reader(folder: Path) -> Path:
+    """The reader of the ESPHome example, which finds the library in a folder ``src``, where ESPHome copies it."""
+    includes = [f"-I{LIBRARY}", f"-I{LIBRARY.parent / 'esphome'}"]
+    return _cpp(folder / "esphome", [*includes, str(HERE / "esphome_uart.cpp")])
 
 
 def output_of(program: Path, data: bytes, *words: str) -> bytes:
@@ -48,6 +54,19 @@ def output_of(program: Path, data: bytes, *words: str) -> bytes:
     done = subprocess.run([str(program), *words], input=data, capture_output=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
+
+
+def _cpp(program: Path, words: list[str]) -> Path:
+    """Compile C++ against the library, once."""
+    if program.exists():
+        return program
+    objects = [program.parent / f"{source.stem}.o" for source in SOURCES]
+    for source, target in zip(SOURCES, objects, strict=True):
+        if not target.exists():
+            _run(["gcc", "-std=c99", *WARNINGS, *SANITIZERS, "-c", str(source), "-o", str(target)])
+    cpp = ["g++", "-std=c++11", *WARNINGS, *SANITIZERS, f"-I{LIBRARY / 'src'}"]
+    _run([*cpp, *words, "-x", "none", *map(str, objects), "-o", str(program)])
+    return program
 
 
 def _run(command: list[str]) -> None:

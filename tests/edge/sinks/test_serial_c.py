@@ -246,3 +246,36 @@ def test_the_display_marks_what_is_not_sure_and_never_shows_what_is_old(boards):
     ]
     seen = [sent.decode("ascii") for _, sent in board(display, [(at, data) for at, data, _ in steps])]
     assert seen == [f"HR {text}  RR ---\n" for _, _, text in steps]
+
+
+@needs_compiler
+def test_the_esphome_example_publishes_nothing_old_and_acknowledges(boards):
+    ping = encode_frame(Frame(PAYLOADS["ping"].number, 77, 7, 1, b""))
+    steps = [
+        (0, b"", "nan silent nan silent 0 -"),
+        (1_000, frame("ok"), "71.8 ok 71.8 ok 1 -"),
+        (2_000, frame("hold", age_ms=9_000), "71.8 hold 71.8 hold 1 -"),
+        (3_001, b"", "nan hold nan hold 1 -"),
+        (4_000, frame("lost"), "nan lost nan lost 1 -"),
+        (5_000, frame("ok", zone=1), "nan lost nan lost 1 -"),
+        (6_000, frame("ok", age_ms=0), "71.8 ok 71.8 ok 1 -"),
+        (9_001, b"", "71.8 silent 71.8 silent 0 -"),
+        (16_001, b"", "nan silent nan silent 0 -"),
+    ]
+    script = "".join(f"{at} {data.hex() or '-'}\n" for at, data, _ in [*steps, (17_000, ping, "")])
+    *rows, last = c_library.output_of(c_library.esphome_reader(boards), script.encode("ascii")).decode().splitlines()
+    assert rows == [row for _, _, row in steps]
+    (ack,) = Deframer().feed(bytes.fromhex(last.split()[-1]))
+    assert (TYPES[ack.type], ack.payload) == ("ack", bytes([6, 77, 0]))
+
+
+def test_the_esphome_example_includes_what_there_is():
+    folder = c_library.LIBRARY.parent / "esphome"
+    text = (folder / "mmrphys.yaml").read_text(encoding="utf-8")
+    named = re.findall(r"^    - (\S+/\S+|\S+\.h)$", text, flags=re.MULTILINE)
+    assert len(named) == 2
+    assert all((folder / name).exists() for name in named)
+    header = (folder / "mmrphys_reader.h").read_text(encoding="utf-8")
+    called = set(re.findall(r"mmrphys_reader\(\)\.(\w+)\(", text))
+    assert called == {"poll", "hr", "rr", "hr_state", "rr_state", "heard"}
+    assert all(re.search(rf"\b{name}\(", header) for name in called)

@@ -110,6 +110,16 @@ def test_every_kind_of_record_arrives_and_a_long_wave_in_parts(kit, vitals):
     assert kit.link.dropped == 0
 
 
+def test_waves_can_be_left_out(vitals):
+    kit = Kit()
+    kit.link = SerialLink("/dev/ttyKIT", kit.cable.open_port, profile_by_name("frame", "kit-7", waves=False))
+    kit.link.put(kit.factory.wave("pleth", [0.1], fs=30.0, t0_ns=0, zone="main", person=0, source="rgb"))
+    kit.link.put(kit.factory.numerics(vitals))
+    kit.run(0.1)
+    assert {type(heard.what) for heard in kit.heard()} == {HelloSeen, NumericsSeen}
+    assert kit.link.dropped == 0
+
+
 def test_events_are_sent_once_when_nobody_acknowledges(kit):
     kit.run(0.1)
     kit.link.put(kit.factory.event("hr_state", "info", "once"))
@@ -257,7 +267,7 @@ faults = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(faults, st.sampled_from(["line", "csv", "frame"]), st.randoms(use_true_random=False))
 def test_nothing_older_than_ten_seconds_is_sent_as_a_value(schedule, profile, chance):
     """Over any schedule of stalls, unplugging, garbage, records that come late and many at once."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fakes.serial_ports import Pty
 
-from edge.sinks.serial_port import PORT_ERRORS, SerialPort, lasting_name, open_error
+from edge.sinks.serial_port import NOT_THERE, PORT_ERRORS, SerialPort, lasting_name, open_error
 
 CFLAG = 2
 LOWERS_A_LINE = {termios.TIOCMBIC, termios.TIOCMSET}
@@ -65,7 +65,7 @@ def test_a_port_is_held_by_one(pty):
     port = SerialPort(pty.path, 9_600)
     with pytest.raises(PORT_ERRORS) as refused:
         SerialPort(pty.path, 9_600)
-    assert "another program holds it" in open_error(pty.path, refused.value)
+    assert "another program holds" in open_error(pty.path, refused.value)
     port.close()
     SerialPort(pty.path, 9_600).close()
 
@@ -100,8 +100,11 @@ def test_an_unplugged_port_is_told_by_every_call_and_can_be_closed(pty):
 def test_an_absent_port_and_a_forbidden_one_are_told_apart(tmp_path):
     with pytest.raises(PORT_ERRORS) as absent:
         SerialPort(str(tmp_path / "ttyUSB7"), 9_600)
-    assert "ttyUSB7" in open_error(str(tmp_path / "ttyUSB7"), absent.value)
+    assert open_error(str(tmp_path / "ttyUSB7"), absent.value) == NOT_THERE
     assert "dialout" in open_error("/dev/ttyUSB0", PermissionError(13, "Permission denied"))
+    with pytest.raises(PORT_ERRORS) as no_port:
+        SerialPort("/dev/null", 9_600)
+    assert "Inappropriate ioctl" in open_error("/dev/null", no_port.value)
 
 
 def test_an_adapter_is_known_by_its_id_from_then_on(tmp_path):
