@@ -40,11 +40,18 @@ def test_json_is_one_object_a_line(tmp_path: Path, capsys, line):
 
 
 def test_a_port_is_decoded_while_it_is_there(capsys, line):
-    pty = Pty()
-    writer = threading.Timer(0.2, pty.write, [line])
-    writer.start()
+    """A kit that sends all the time, for opening a port throws away what came before."""
+    pty, enough = Pty(), threading.Event()
+
+    def send() -> None:
+        while not enough.wait(0.05):
+            pty.write(line)
+
+    kit = threading.Thread(target=send)
+    kit.start()
     assert main(["serial", "decode", pty.path, "--seconds", "1"]) == 0
-    writer.join()
+    enough.set()
+    kit.join()
     assert "HR  71.8 ok" in capsys.readouterr().out
     gone = threading.Timer(0.2, pty.unplug)
     gone.start()

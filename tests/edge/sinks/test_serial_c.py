@@ -131,6 +131,22 @@ def test_lines_are_read_alike(reader):
     assert list(serial_damage.c_lines(reader, data)) == heard
 
 
+@needs_compiler
+def test_a_line_with_any_byte_changed_is_refused_by_both(reader):
+    """Those of the checks themselves too: each of the two checks decides alone."""
+    rate = Estimate(71.8, 0.8, "ok", (), 10.0, 240, None)
+    line = line_from_numerics(RecordFactory("kit-7").numerics(Vitals(rate, rate, 0, "main", 0, "exact", "", {}, {})))
+    assert len(list(serial_damage.c_lines(reader, line))) == 1
+    changed = [
+        line[:place] + bytes([byte]) + line[place + 1 :]
+        for place in range(len(line))
+        for byte in (*b"0123456789ABCDEF-,.*$ok\r\n", line[place] ^ 1, line[place] ^ 32, line[place] ^ 128, 0)
+        if byte != line[place]
+    ]
+    assert list(serial_damage.c_lines(reader, b"\n".join(changed))) == []
+    assert list(serial_damage.python_lines(b"\n".join(changed))) == []
+
+
 def test_a_short_campaign_of_damage_accepts_nothing_wrong_and_loses_nothing_whole():
     """The long one: python tests/faults/serial_damage.py. Without a compiler it says that C was left out."""
     report = serial_damage.run(rounds=2_500, seed=11)
