@@ -41,7 +41,7 @@ class SerialSink:
 
     ``write`` waits for at most 0.5 s until the port has taken the record, so that a file that is played faster than the
     port can carry does not outrun it; it never waits for a port that is away or for a reader who has stalled.
-    ``zone``: only what is about this one; None: all.
+    ``zone``: only what is about this one or about the device; None: all.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class SerialSink:
 
     def write(self, record: Record, pts_ns: int) -> None:  # noqa: ARG002 - the protocol's; a record carries its own time
         """Send a record of a kind and zone that this port carries, or drop and count it."""
-        if self._zone is not None and isinstance(record, (Numerics, Wave, Event)) and record.zone != self._zone:
+        zone = record.zone if isinstance(record, (Numerics, Wave, Event)) else None
+        if None not in {self._zone, zone} and zone != self._zone:
             return
         with self._turn:
             self._link.put(record)

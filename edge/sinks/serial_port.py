@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import serial
 
 from edge.errors import first_line
+from edge.holders import holders_of
 
 __all__ = ["NOT_THERE", "PORT_ERRORS", "Port", "SerialPort", "lasting_name", "open_error"]
 
@@ -123,7 +124,8 @@ def open_error(path: str, error: BaseException) -> str:
     if number in {errno.EACCES, errno.EPERM}:
         return f"no permission for {path}; add the user to the group that owns it (dialout)"
     if "exclusively lock" in str(error) or number == errno.EBUSY:
-        return f"another program holds {path}; edge/arduino/README.md says how to find it"
+        names = ", ".join(f"{holder.name} ({holder.pid})" for holder in holders_of(path)[0])
+        return f"{names or 'another program'} holds {path}; edge/arduino/README.md says how to stop it"
     return first_line(error)
 
 

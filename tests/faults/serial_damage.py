@@ -7,8 +7,6 @@ every third message stays whole.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import sys
 import tempfile
@@ -24,6 +22,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fakes import c_library
+from faults.program import main
 
 from edge.sinks.factory import RecordFactory
 from edge.sinks.frame_layout import PAYLOADS, FrameType
@@ -267,20 +266,5 @@ def _record(chance: random.Random) -> Numerics:
     return RecordFactory("kit-7", mono_clock=lambda: chance.randrange(2**60)).numerics(vitals)
 
 
-def main() -> int:
-    """Run and print; exit code 1 when anything is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    report = run(options.rounds, options.seed)
-    text = json.dumps(report, indent=2) + "\n"
-    sys.stdout.write(text)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    return 0 if report["ok"] else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run, __doc__, 1_000_000))

@@ -6,8 +6,6 @@ The real sink runs with its thread and the real clock; the absence is 0.1 to 8 s
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import statistics
 import sys
@@ -21,6 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fakes.serial_ports import Pty
+from faults.program import main
 
 from edge.sinks import SinkContext, sink_from_uri
 from edge.sinks.factory import RecordFactory
@@ -86,20 +85,5 @@ def _vitals() -> Vitals:
     return Vitals(rate, rate, 0, "main", 0, "exact", "", {}, {})
 
 
-def main() -> int:
-    """Run and print; exit code 1 when a return took too long."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    report = run(options.rounds, options.seed)
-    text = json.dumps(report, indent=2) + "\n"
-    sys.stdout.write(text)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    return 0 if report["ok"] else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run, __doc__, 20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -132,6 +133,25 @@ def test_a_port_that_is_for_one_zone_carries_no_other(ptys, factory, vitals):
     assert sink.close() == 0
 
 
+def test_a_port_for_one_zone_tells_of_the_device_too(ptys, factory):
+    sink = sink_from_uri(
+        f"serial:{ptys[0].path}?profile=frame&zone=main", SinkContext("kit-7", zones=("main", "bed-2"))
+    )
+    sink.open()
+    sink.write(factory.event("hr_state", "info", "of another", zone="bed-2", person=1), 0)
+    sink.write(factory.event("runtime_fault", "warning", "of all"), 0)
+    decoder, texts = SerialDecoder(), []
+
+    def listen() -> bool:
+        heard = decoder.feed(ptys[0].read(0.01))
+        texts.extend(item.what.text for item in heard if isinstance(item.what, EventSeen))
+        return bool(texts)
+
+    until(listen)
+    sink.close()
+    assert texts == ["of all"]
+
+
 def test_an_absent_port_is_warned_of_once_and_opened_when_it_comes(ptys, opened, tmp_path, factory, vitals, caplog):
     place = tmp_path / "ttyKIT"
     sink = opened(place)
@@ -194,7 +214,7 @@ def test_a_reader_that_stalls_never_blocks_for_long_and_gets_only_new_lines_late
 def test_the_port_is_ours_alone(ptys, opened, factory, vitals, caplog):
     first, second = opened(ptys[0].path), opened(ptys[0].path)
     assert (first.connected, second.connected) == (True, False)
-    assert "another program holds" in caplog.text
+    assert f"({os.getpid()}) holds {ptys[0].path}" in caplog.text
     first.write(factory.numerics(vitals), 0)
     assert len(lines(ptys[0])) == 1
     second.write(factory.numerics(vitals), 0)

@@ -65,7 +65,8 @@ def test_a_port_is_held_by_one(pty):
     port = SerialPort(pty.path, 9_600)
     with pytest.raises(PORT_ERRORS) as refused:
         SerialPort(pty.path, 9_600)
-    assert "another program holds" in open_error(pty.path, refused.value)
+    assert f"({os.getpid()}) holds {pty.path}" in open_error(pty.path, refused.value)
+    assert "another program holds" in open_error("/dev/none", OSError(16, "Device or resource busy"))
     port.close()
     SerialPort(pty.path, 9_600).close()
 
