@@ -41,6 +41,8 @@ CAMPAIGNS: dict[str, tuple[str, str]] = {
     "clock_jumps": ("faults.clock_jumps", "wall clocks that jump, and a clock that starts anew"),
     "capacity": ("faults.capacity", "two days without a broker, then all of it beside what is new"),
     "seen_offline": ("faults.seen_offline", "how soon others see that a kit has crashed or hangs"),
+    "serial_damage": ("faults.serial_damage", "frames and lines that a cable damages, against both decoders"),
+    "serial_replug": ("faults.serial_replug", "a serial port that is pulled out and put back"),
 }
 """Module and subject by name, in the order in which they run."""
 

@@ -149,7 +149,7 @@ def test_a_line_with_any_byte_changed_is_refused_by_both(reader):
 
 def test_a_short_campaign_of_damage_accepts_nothing_wrong_and_loses_nothing_whole():
     """The long one: python tests/faults/serial_damage.py. Without a compiler it says that C was left out."""
-    report = serial_damage.run(rounds=2_500, seed=11)
+    report = serial_damage.report(rounds=2_500, seed=11)
     decoders = ("python",) if c_library.missing_compiler() else ("python", "c")
     for profile in ("frame", "line"):
         assert report[profile]["damaged"] == 2_500

@@ -189,7 +189,7 @@ def test_an_unplugged_port_is_found_again_at_its_new_place(ptys, opened, tmp_pat
 
 def test_a_short_campaign_of_unplugging_has_lines_again_within_five_seconds():
     """The long one: python tests/faults/serial_replug.py."""
-    report = serial_replug.run(rounds=2, seed=5, longest_s=0.3)
+    report = serial_replug.report(rounds=2, seed=5, longest_s=0.3)
     assert report["ok"]
     assert 0 < report["opened_s"]["max"] <= report["first_line_s"]["max"]
 
