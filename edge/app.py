@@ -19,7 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from edge.bundle import Bundle, Graph, load_bundle
+from edge.bundle import Bundle, Graph
+from edge.bundle_store import bundle_on_trial
 from edge.cameras import Camera, camera_from_uri
 from edge.config import Kit
 from edge.engine_build import BuildStoppedError
@@ -110,11 +111,11 @@ def run_kit(
         sight=lookout.newest, kept=_kept(kit.sinks), recording=recording is not None,
     )  # fmt: skip
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
-    bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
-    _check_measurable(bundle, cameras)
-    stream = stream_from_kit(kit, bundle)
     try:
-        engine = runtime_from_kit(kit, bundle, stop)
+        with bundle_on_trial(kit.bundle, kit.keys, kit.store) as bundle:
+            _check_measurable(bundle, cameras)
+            stream = stream_from_kit(kit, bundle)
+            engine = runtime_from_kit(kit, bundle, stop)
     except BuildStoppedError as error:  # as a run that is stopped: in order, before its first frame
         if check:
             raise KeyboardInterrupt from error  # nothing was checked, which must not look like success

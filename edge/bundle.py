@@ -6,7 +6,8 @@ against intent). Each file is opened once, without following links, hashed, and 
 those same bytes, so nothing can change between check and use.
 
 The default bundle ships inside the package and is trusted by the hash in ``edge/bundles/default.sha256``; any other is
-accepted unsigned and says so (``signature`` is ``"none"``).
+accepted unsigned and says so (``signature`` is ``"none"``). A signature (``manifest.sig``, :mod:`edge.bundle_sign`) is
+checked before anything of the manifest is read, and one that does not hold is refused: it is never taken for none.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from edge.bundle_keys import Trust, trust_from_dir
+from edge.bundle_sign import SIGNATURE, check_signature
 from edge.errors import BundleError
 from edge.graph_bytes import graph_facts
 from edge.vitals import Mode
@@ -45,10 +48,14 @@ __all__ = [
     "StreamAgreement",
     "StreamCard",
     "Task",
+    "bundle_from_files",
+    "check_total",
     "default_bundle_dir",
     "load_bundle",
+    "manifest_bytes",
     "manifest_hash_line",
     "needs_thermal",
+    "read_folder",
 ]
 
 FORMAT = 1
@@ -61,7 +68,8 @@ MAX_IR_VERSION = 10
 """What ONNX Runtime 1.23, the last for Python 3.10, reads."""
 MAX_FILES = 64
 MAX_FILE_BYTES = 64 * 1024 * 1024
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MAX_BUNDLE_BYTES = 256 * 1024 * 1024
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Channel = Literal["rgb", "thermal"]
 Task = Literal["bvp", "rsp"]
@@ -150,6 +158,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``sources`` names for each task the modalities its output depends on. ``tensorrt`` is the range of versions that the
     plain graphs are made for. ``card`` is the checkpoint's card. ``stream`` is there where stream graphs are, whose
     calls :mod:`edge.stream_graph` describes. ``judged_on`` names the recordings by which graphs were judged.
+    ``version`` grows from one release of a name to the next, for an older one is not installed; 0 is no release.
     """
 
     format: int
@@ -166,6 +175,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: dict[str, FileEntry]
     stream: StreamCard | None = None
     judged_on: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,29 +283,49 @@ def default_bundle_dir() -> Path:
     return Path(__file__).resolve().parent / "bundles" / "default"
 
 
-def load_bundle(path: Path | None) -> Bundle:
+def load_bundle(path: Path | None, trust: Trust | None = None) -> Bundle:
     """Read and verify the bundle folder ``path``; None is the default bundle, whose manifest hash is known.
+
+    ``trust`` says whose signature counts (None: the keys in their default folder).
 
     Raises
     ------
     BundleError
-        Anything in it is not exactly what its manifest says, or this version cannot use it.
+        Anything in it is not exactly what its manifest says, its signature does not hold, or it cannot be used here.
     """
     place = path or default_bundle_dir()
-    files = _read_folder(place)
+    files = read_folder(place)
+    if path is None:
+        if manifest_hash_line(files.get(MANIFEST, b"")) != _default_manifest_hash_line():
+            raise BundleError(f"{place}: the default bundle's manifest was changed; reinstall mmrphys-edge")
+        trust = Trust(place)  # the package itself vouches for it
+    return bundle_from_files(files, place, trust)
+
+
+def bundle_from_files(files: Mapping[str, bytes], place: Path, trust: Trust | None = None) -> Bundle:
+    """:func:`load_bundle` of files that were read from ``place`` already, by their names."""
     if MANIFEST not in files:
         raise BundleError(f"{place}: no {MANIFEST}; name a folder written by 'mmrphys export'")
-    seen = manifest_hash_line(files[MANIFEST])
-    if path is None and seen != _default_manifest_hash_line():
-        raise BundleError(f"{place}: the default bundle's manifest was changed; reinstall mmrphys-edge")
-    manifest = _manifest(files[MANIFEST], place)
-    if files.get(MANIFEST_HASH, seen) != seen:
+    data, signature = files[MANIFEST], "none"
+    if files.get(MANIFEST_HASH, manifest_hash_line(data)) != manifest_hash_line(data):
         raise BundleError(f"{place / MANIFEST}: differs from {MANIFEST_HASH}; copy the bundle again")
+    bundle_id = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    trust = trust or trust_from_dir()
+    if bundle_id in trust.revoked:
+        raise BundleError(f"{place}: {bundle_id} is revoked in {trust.place}; use a newer one")
+    if SIGNATURE in files:
+        signature = check_signature(data, files[SIGNATURE], trust, place)
+    manifest = _manifest(data, place)
     _check_files(manifest, files, place)
     _check_meaning(manifest, place)
     for entry in manifest.graphs:
         _check_graph(files[entry.file], place / entry.file)
-    return Bundle(f"sha256:{hashlib.sha256(files[MANIFEST]).hexdigest()}", manifest, files, place)
+    return Bundle(bundle_id, manifest, files, place, signature)
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """How ``manifest.json`` is written: one way, so that the same bundle has the same id."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
 def manifest_hash_line(manifest: bytes) -> bytes:
@@ -313,8 +343,8 @@ def _default_manifest_hash_line() -> bytes:
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
-def _read_folder(place: Path) -> dict[str, bytes]:
-    """Every file of a flat folder, read once; BundleError for anything that is not a plain file."""
+def read_folder(place: Path) -> dict[str, bytes]:
+    """Every file of a flat folder, read once; BundleError for anything that is not a plain file, or too much of it."""
     try:
         folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
@@ -324,9 +354,19 @@ def _read_folder(place: Path) -> dict[str, bytes]:
             names = sorted(entry.name for entry in islice(entries, MAX_FILES + 1))
         if len(names) > MAX_FILES:
             raise BundleError(f"{place}: more than {MAX_FILES} files; a bundle is a folder written by 'mmrphys export'")
-        return {name: _read_file(folder, name, place) for name in names}
+        files: dict[str, bytes] = {}
+        for name in names:
+            files[name] = _read_file(folder, name, place)
+            check_total(sum(map(len, files.values())), place)
+        return files
     finally:
         os.close(folder)
+
+
+def check_total(size: int, place: Path) -> None:
+    """BundleError when all files together are larger than a bundle may be."""
+    if size > MAX_BUNDLE_BYTES:
+        raise BundleError(f"{place}: more than {MAX_BUNDLE_BYTES} bytes in all, which no bundle has; export it anew")
 
 
 def _read_file(folder: int, name: str, place: Path) -> bytes:
@@ -368,10 +408,10 @@ def _manifest(data: bytes, place: Path) -> Manifest:
 
 def _check_files(manifest: Manifest, files: Mapping[str, bytes], place: Path) -> None:
     """The folder holds exactly the files of the manifest, with their sizes and hashes."""
-    own = {MANIFEST, MANIFEST_HASH}
-    listed = set(manifest.files) | own
+    own = {MANIFEST, MANIFEST_HASH, SIGNATURE}
+    listed = set(manifest.files) | {MANIFEST, MANIFEST_HASH} | ({SIGNATURE} & set(files))
     for name in sorted(listed):
-        if not _FILE_NAME.fullmatch(name) or own & set(manifest.files):
+        if not FILE_NAME.fullmatch(name) or own & set(manifest.files):
             raise BundleError(
                 f"{place}: the manifest lists {name!r}, which is no name for a bundle file; export it anew"
             )
@@ -391,6 +431,7 @@ def _check_meaning(manifest: Manifest, place: Path) -> None:
         "no graphs": not manifest.graphs,
         f"a graph that is not among its files besides {sorted(manifest.files)}": not graph_files <= set(manifest.files),
         f"no {SELFTEST}": SELFTEST not in manifest.files,
+        f"version {manifest.version}": not 0 <= manifest.version < 2**53,
         f"fps {manifest.fps}": not 1.0 <= manifest.fps <= 1000.0,
         f"{manifest.frames} frames": not 2 <= manifest.frames <= 10_000,
         f"size {manifest.size}": not 1 <= manifest.size <= 1024,

@@ -215,8 +215,10 @@ def run(
     thermal: Annotated[str | None, _option("thermal", "URI", "Thermal camera, or none.")] = None,
     rig: Annotated[str | None, _option("rig", "FILE", "Camera geometry (rig.json).")] = None,
     bundle: Annotated[
-        str | None, _option("bundle", "DIR", "Folder of the model bundle, instead of the default one.")
+        str | None, _option("bundle", "DIR|current", "A bundle's folder, or the installed one; without: the package's.")
     ] = None,
+    keys: Annotated[str | None, _option("keys", "DIR", "Folder of trusted keys, for a signed bundle.")] = None,
+    store: Annotated[str | None, _option("store", "DIR", "Folder of installed bundles.")] = None,
     sink: Annotated[list[str] | None, _option("sinks", "URI", "Where records go; repeat for several.")] = None,
     mode: Annotated[
         Mode | None, _option("mode", None, "Whole windows, or a guarded stream: waves at once, less work a frame.")
@@ -247,9 +249,9 @@ def run(
 ) -> int:
     """Measure pulse and breathing: frames in, records out."""
     options = {
-        "rgb": rgb, "thermal": thermal, "rig": rig, "bundle": bundle, "sinks": sink, "mode": mode, "hop_s": hop,
-        "speed": speed, "runtime": runtime, "precision": precision, "seconds": seconds, "device_id": device_id,
-        "people": people, "detector": detector, "thermal_roi": thermal_roi,
+        "rgb": rgb, "thermal": thermal, "rig": rig, "bundle": bundle, "keys": keys, "store": store,
+        "sinks": sink, "mode": mode, "hop_s": hop, "speed": speed, "runtime": runtime, "precision": precision,
+        "seconds": seconds, "device_id": device_id, "people": people, "detector": detector, "thermal_roi": thermal_roi,
     }  # fmt: skip
     return start(options, config, zones=zone or [], check_only=check_only, print_config=print_config, as_json=as_json)
 

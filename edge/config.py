@@ -61,7 +61,9 @@ class Kit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     ``thermal`` None means whatever ``rgb`` brings along (a synthetic scene has its own), ``"none"`` no thermal camera.
     ``hop_s`` is the time between two inferences, ``seconds`` of stream time end the run (None: the end of the input),
-    ``bundle`` None is the default bundle, ``pair_gate_ms`` the largest stamp difference of an RGB-thermal pair.
+    ``bundle`` None is the default bundle, ``"current"`` and ``"previous"`` what is installed in the folder ``store``,
+    with signatures of the keys in the folder ``keys`` (None: where :mod:`edge.bundle_store` and
+    :mod:`edge.bundle_keys` say). ``pair_gate_ms`` is the largest stamp difference of an RGB-thermal pair.
     ``zone`` is the whole picture, unless ``zones`` name parts of it. ``people`` are followed at most; None: one, or as
     many as there are zones. ``thermal_roi`` ``own`` looks for the warm face in the thermal picture itself.
     """
@@ -70,6 +72,8 @@ class Kit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     thermal: str | None = None
     rig: str | None = None
     bundle: str | None = None
+    keys: str | None = None
+    store: str | None = None
     sinks: tuple[str, ...] = ("console:",)
     mode: Mode = "exact"
     hop_s: Annotated[float, Meta(ge=0.1, le=6.0)] = 1.0

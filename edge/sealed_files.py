@@ -16,7 +16,8 @@ from pathlib import Path
 
 from edge.errors import EngineError, FaultError
 
-__all__ = ["TEMPORARY", "key_id", "local_key", "peek", "read_file", "seal", "sweep", "unseal", "write_file"]
+__all__ = ["TEMPORARY", "key_id", "local_key", "peek", "read_file", "seal", "sweep",
+           "sync_folder", "unseal", "write_file", "write_synced"]  # fmt: skip
 
 MAGIC = b"MMRPHYS-SEALED-1\n"
 TEMPORARY = ".tmp"
@@ -78,10 +79,10 @@ def _make_key(path: Path) -> None:
     """Put a new secret at ``path``, whole or not at all; one that another process put there meanwhile stays."""
     temporary = _temporary(path)
     try:
-        _write_synced(temporary, secrets.token_bytes(_KEY_BYTES))
+        write_synced(temporary, secrets.token_bytes(_KEY_BYTES))
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -117,17 +118,17 @@ def _read_plain(path: Path, most: int) -> tuple[os.stat_result, bytes]:
         os.close(handle)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` (0600), all or nothing: on a full disk, or when interrupted, what was there stays.
+def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put ``data`` at ``path``, all or nothing: on a full disk, or when interrupted, what was there stays.
 
     FaultError when it cannot be written.
     """
     temporary = _temporary(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_synced(temporary, data)
+        write_synced(temporary, data, mode)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         need = f"{len(data) / 1e6:.1f} MB are needed, what was there before stays"
         raise FaultError(f"{path}: {error.strerror} while writing; {need}") from error
@@ -152,15 +153,17 @@ def _temporary(path: Path) -> Path:
     return path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+def write_synced(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """A new file that is on the disk when this returns; OSError, with what there is left to remove, when it is not."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(handle)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """The names in ``folder`` are on the disk when this returns."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -21,10 +19,11 @@ from edge.bundle import (
     FileEntry,
     GraphEntry,
     Manifest,
-    load_bundle,
+    manifest_bytes,
     manifest_hash_line,
 )
-from edge.errors import InputError, UsageError
+from edge.bundle_folder import check_replaceable, write_folder
+from edge.errors import InputError
 from edge.selftest import STREAM_SELFTEST
 from export.clip_set import SCENE, Clips, Geometry, held_apart, joined
 from export.clip_video import clips_from_words
@@ -168,7 +167,7 @@ def _manifest(about: Mapping[str, Any], graphs: list[GraphEntry], files: dict[st
     entries = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
     held = {"format": FORMAT, "tensorrt": TENSORRT_RANGE, **about, "graphs": graphs, "files": entries}
     checked = msgspec.convert(msgspec.to_builtins(held), Manifest)
-    return msgspec.json.format(msgspec.json.encode(checked), indent=1) + b"\n"
+    return manifest_bytes(checked)
 
 
 def license_text() -> bytes:
@@ -185,45 +184,7 @@ def license_text() -> bytes:
 # ------------------------------------------------------------------------------------------------------------- folder
 
 
-def check_replaceable(out: Path) -> None:
-    """Only a bundle, an empty folder or nothing may stand where the new bundle goes."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UsageError(f"{out}: not a folder; name a new folder for the bundle")
-    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
-        raise UsageError(f"{out}: a folder with other content; name a new one or an older bundle")
-
-
 def write_bundle(about: Mapping[str, Any], graphs: list[GraphEntry], files: dict[str, bytes], out: Path) -> Bundle:
     """A bundle folder of ``files`` with its manifest: ``about`` has the fields that say what the model is."""
     manifest = _manifest(about, graphs, files)
-    return _write_folder(files | {MANIFEST: manifest, MANIFEST_HASH: manifest_hash_line(manifest)}, out)
-
-
-def _write_folder(files: dict[str, bytes], out: Path) -> Bundle:
-    """Write beside ``out``, read back, then put in its place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        for name, data in files.items():
-            (part / name).write_bytes(data)
-        load_bundle(part)
-        part.chmod(0o755)
-        _swap(part, out)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    return load_bundle(out)
-
-
-def _swap(part: Path, out: Path) -> None:
-    """``part`` becomes ``out``; an older ``out`` is set aside first and comes back if that fails."""
-    old = part.with_name(f"{part.name}.old")
-    if out.exists():
-        out.replace(old)
-    try:
-        part.replace(out)
-    except OSError:
-        if old.exists():
-            old.replace(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    return write_folder(files | {MANIFEST: manifest, MANIFEST_HASH: manifest_hash_line(manifest)}, out)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
-from edge.bundle import load_bundle
+from edge.bundle_store import bundle_named
 from edge.cuda_driver import open_driver
 from edge.doctor import Check, Finding, Subject, explained, ok, poor
 from edge.engine_build import find_tensorrt, version_of
@@ -26,7 +25,7 @@ def look(subject: Subject) -> Iterator[Finding]:
 def _chosen(subject: Subject) -> Iterator[Finding]:
     kit = subject.kit
     try:
-        bundle = load_bundle(Path(kit.bundle) if kit.bundle else None)
+        bundle = bundle_named(kit.bundle, kit.keys, kit.store)
     except BundleError:
         return  # the check of the bundle tells it
     if kit.runtime == "tensorrt":
