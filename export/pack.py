@@ -1,4 +1,4 @@
-"""A checkpoint into a bundle folder: graphs, self-test, licence, manifest. ``edge/bundle.py`` says what they mean."""
+"""A checkpoint into a bundle folder: graphs, self-test, licence, SBOM, manifest; ``edge/bundle.py`` reads it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from export.clip_set import SCENE, Clips, Geometry, held_apart, joined
 from export.clip_video import clips_from_words
 from export.compare import Difference, compare_forms, compare_golden
 from export.golden import golden_from_checkpoint, npz_from_golden
+from export.sbom import SBOM, bundle_sbom
 from export.stream_graphs import streams_from_model
 from export.window_graphs import MadeGraph, Precision, Workshop, fp32_graphs
 from training.checkpoint import Card, card_path, load_card, model_from_checkpoint
@@ -186,5 +187,6 @@ def license_text() -> bytes:
 
 def write_bundle(about: Mapping[str, Any], graphs: list[GraphEntry], files: dict[str, bytes], out: Path) -> Bundle:
     """A bundle folder of ``files`` with its manifest: ``about`` has the fields that say what the model is."""
+    files = files | {SBOM: bundle_sbom(about, files)}
     manifest = _manifest(about, graphs, files)
     return write_folder(files | {MANIFEST: manifest, MANIFEST_HASH: manifest_hash_line(manifest)}, out)
