@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import sys
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -39,7 +38,8 @@ from edge.config import (
 )
 from edge.errors import MissingExtraError, MmrphysError, UsageError
 from edge.interrupt import stop_on_signal
-from edge.uri import nearest
+from edge.log_lines import ScrubbingFormatter, traceback_lines
+from edge.uri import nearest, without_secrets
 from edge.vitals import Mode
 
 if TYPE_CHECKING:  # it imports numpy
@@ -81,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = get_command(app).main(words, prog_name="mmrphys", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the edge of the program: whatever went wrong ends as one line and a code
         if "--debug" in switches or os.environ.get("MMRPHYS_DEBUG", "0") not in {"", "0"}:
-            traceback.print_exception(error)
+            typer.echo(traceback_lines(error), nl=False, err=True)
         code, message = _explained(error)
-        typer.echo(f"mmrphys: {' '.join(message.split())}", err=True)
+        typer.echo(f"mmrphys: {without_secrets(' '.join(message.split()))}", err=True)
     return code if isinstance(code, int) else 0
 
 
@@ -191,7 +191,9 @@ def program(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More log lines (on stderr).")] = False,
 ) -> None:
     """Pulse and breathing from RGB and thermal face video, on the device. Research use, not a medical device."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(ScrubbingFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for package in ("edge", "training", "export", "calibration"):
         logging.getLogger(package).setLevel(logging.DEBUG if verbose else logging.INFO)
 

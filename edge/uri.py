@@ -22,14 +22,14 @@ __all__ = ["Uri", "nearest", "parse_uri", "query_as", "secrets_in", "without_sec
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_SECRET = re.compile(
-    r"(?i)(//[^/?#:@\s]*:)(?!\d{1,5}[/?#])(?:\S*|[^/?#]*)(?=@)|([?&](?:pass|passwd|password|pwd|secret|token)=)[^&]*"
-)
-"""The password in ``//user:password@host``, and query values whose key says that they are one.
+_WORD = re.compile(r"[\w.-]{1,40}")
+_VALUE = re.compile(r"(?i)((?:^|[?&\s])(?:pass|passwd|password|pwd|secret|token|user-pw|proxy-pw)=)[^&\n]*")
+"""Values whose key says that they are secret."""
+_PASSWORD = re.compile(r"(?i)((?://|\b(?:mqtt|rtsp|http|ws)s?:(?!//))[^/?#:@\s]*:(?!\d{1,5}[/?#]))[^\n]*(?=@)")
+"""The password in ``//user:password@host``, with or without the slashes.
 
-A password may hold what should have been percent-encoded, so it reaches to the last ``@``; in ``//host:1883/a@b`` there
-is none.
-"""
+It may hold any sign, so what is hidden reaches to the last ``@`` of a line: rather too much than too little. Only what
+reads as a port, digits before a slash, is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ def query_as(uri: Uri, struct: type[T]) -> T:
     known = struct.__struct_encode_fields__
     for key in uri.query:
         if key not in known:
-            raise UsageError(f"{uri.scheme}: has no parameter {key!r}{nearest(key, known)}")
+            shown = key if _WORD.fullmatch(key) else "***"  # a password with a question mark is cut there
+            raise UsageError(f"{uri.scheme}: has no parameter {shown!r}{nearest(key, known)}")
     try:
         return msgspec.convert(dict(uri.query), struct, strict=False)
     except msgspec.ValidationError as error:
@@ -99,9 +100,10 @@ def query_as(uri: Uri, struct: type[T]) -> T:
 
 def secrets_in(text: str) -> list[str]:
     """The passwords of a URI, as written."""
-    return [found[0].removeprefix(found[1] or found[2]) for found in _SECRET.finditer(text)]
+    found = [*_PASSWORD.finditer(_VALUE.sub(r"\1***", text)), *_VALUE.finditer(text)]
+    return [one[0].removeprefix(one[1]) for one in found]
 
 
 def without_secrets(text: str) -> str:
-    """A URI fit for messages and records: passwords are ``***``, all else as written."""
-    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
+    """A URI, or lines that hold some, fit for messages and records: passwords are ``***``."""
+    return _PASSWORD.sub(r"\1***", _VALUE.sub(r"\1***", text))
