@@ -28,7 +28,7 @@ import numpy as np
 from edge.errors import UsageError
 from edge.uri import nearest
 
-__all__ = ["LEVELS", "SECONDS", "SPLITS", "Recording", "recordings", "stored_text"]
+__all__ = ["LEVELS", "SECONDS", "SPLITS", "Recording", "fresh", "recordings", "stored_text"]
 
 STORE = Path(__file__).resolve().parent / "distributions.json"
 SECONDS = 40
@@ -88,6 +88,16 @@ def recordings(split: str, level: str) -> tuple[Recording, ...]:
             raise UsageError(f"there is no test data {word!r}{nearest(word, known)}")
     held = msgspec.json.decode(STORE.read_bytes(), type=list[Recording])
     return tuple(recording for recording in held if recording.name.startswith(f"{split}/{level}-"))
+
+
+def fresh(name: str, number: int, level: str, count: int) -> tuple[Recording, ...]:
+    """Recordings that nothing was chosen or judged by: drawn as the stored ones are, from seeds of their own.
+
+    They are called ``NAME/LEVEL-00`` and so on; ``number`` (10 to 99) tells one such set from another.
+    """
+    if level not in LEVELS or not 10 <= number <= 99:
+        raise UsageError(f"{name}: want one of {', '.join(LEVELS)} and a number of 10 to 99; seen {level}, {number}")
+    return tuple(_drawn(name, number, level, count))
 
 
 # ------------------------------------------------------------------------------------------------------ how it was made

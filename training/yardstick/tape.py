@@ -12,7 +12,7 @@ import hashlib
 import heapq
 import io
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -33,14 +33,23 @@ from edge.faces import detector_by_name
 from edge.faces.track import FaceTracker, Tracker
 from edge.frames import Clip, Frame, FrameKind
 from edge.person import Look, Person, Waves
-from edge.pipeline import Options, Pipeline
+from edge.pipeline import Options, Output, Pipeline
 from edge.runtimes import Runtime
 from edge.signals.guard import GuardRules
 from edge.signals.state import Situation
 from edge.stream_graph import StreamEngine
-from edge.vitals import Estimate
+from edge.vitals import Estimate, Vitals
 
-__all__ = ["Tape", "front_fingerprint", "kept_tape", "load_tape", "replay", "save_tape", "tape_from_cameras"]
+__all__ = [
+    "Tape",
+    "front_fingerprint",
+    "kept_tape",
+    "load_tape",
+    "replay",
+    "save_tape",
+    "tape_from_cameras",
+    "tapes_of_seats",
+]
 
 Event = tuple[str, int, Situation | None, Situation | None]
 """``("take", frame index)``, ``("infer", 0)``, ``("forget", 0)`` or ``("look", tick in ns, HR and RR situation)``."""
@@ -84,6 +93,9 @@ class Tape:
 class Recorder:
     """Stands in the person's place and writes down what it is told. Fits ``edge.person.Subject``."""
 
+    looks = 0
+    """How many were asked of it."""
+
     def __init__(self, bundle: Bundle, *, thermal: bool, camera: bool, hop_s: float) -> None:
         self._fps, self._thermal, self._camera, self._hop_s = bundle.fps, thermal, camera, hop_s
         self._frames: list[ModelFrame] = []
@@ -108,6 +120,7 @@ class Recorder:
 
     def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
         """Write down that a look was due; what it would show is not known yet."""
+        self.looks += 1
         self._events.append(("look", tick_ns, hr, rr))
         nothing = Estimate(None, 0.0, "starting", ("warming_up",), 0.0, 0, None)
         return Look(nothing, nothing, None)
@@ -151,21 +164,34 @@ def tape_from_cameras(bundle: Bundle, cameras: Sequence[Camera], tracker: Tracke
 
     A camera that breaks in between is one that ended there, as for a run that goes on.
     """
+    return tapes_of_seats(bundle, cameras, tracker, Options("main", thermal=len(cameras) > 1))[0][1]
+
+
+def tapes_of_seats(
+    bundle: Bundle, cameras: Sequence[Camera], tracker: Tracker, options: Options
+) -> list[tuple[str, Tape]]:
+    """The same for several people: zone and tape of each seat that was taken, that of the first zone first."""
     made: list[Recorder] = []
+    zone_of: dict[int, str] = {}
+    looked: dict[int, int] = {}
 
     def recorder(*arguments: Any, **named: Any) -> Recorder:
         made.append(Recorder(*arguments, **named))
         return made[-1]
 
-    options = Options("main", thermal=len(cameras) > 1)
     pipeline = Pipeline(bundle, _NoRuntime(), tracker, options, recorder)
+    for output in _played(pipeline, cameras):
+        if isinstance(output, Vitals):  # made by the look that was asked for last
+            asked = next(number for number, one in enumerate(made) if one.looks > looked.get(number, 0))
+            zone_of[asked] = output.zone
+            looked[asked] = made[asked].looks
+    return [(zone, made[number].tape(bundle.size)) for number, zone in sorted(zone_of.items())]
+
+
+def _played(pipeline: Pipeline, cameras: Sequence[Camera]) -> Iterator[Output]:
     for _, kind, frame in heapq.merge(*map(_read, cameras), key=lambda item: item[0]):
-        outputs = pipeline.push(frame) if frame is not None else pipeline.end(kind)
-        for _ in outputs:
-            pass
-    for _ in pipeline.finish():
-        pass
-    return made[0].tape(bundle.size)
+        yield from pipeline.push(frame) if frame is not None else pipeline.end(kind)
+    yield from pipeline.finish()
 
 
 def _read(camera: Camera) -> Iterator[tuple[int, FrameKind, Frame | None]]:
@@ -189,8 +215,11 @@ def replay(
     runtime: Runtime,
     stream: StreamEngine | None = None,
     guard: GuardRules | None = None,
+    on_waves: Callable[[int, Waves], None] = lambda *_: None,
 ) -> Iterator[tuple[int, Look]]:
     """Each look's stream time and what a person with this model shows, in mode ``stream`` where there is an engine.
+
+    ``on_waves`` is told what a stream shows between looks, with the time of the newest frame behind it.
 
     ValueError for a bundle of another geometry than the tape's; ``measure.geometry`` names what must be the same.
     """
@@ -201,12 +230,13 @@ def replay(
     person = Person(bundle, thermal=tape.thermal, camera=tape.camera, hop_s=tape.hop_s, stream=stream, guard=guard)
     for what, number, hr, rr in tape.events:
         if what == "take":
-            person.take(tape.frame(number), tape.moves[number])
+            for waves in person.take(tape.frame(number), tape.moves[number]):
+                on_waves(int(tape.t_ns[number]), waves)
         elif what == "infer":
             clip = person.clip()
             if clip is not None:
-                waves = runtime.infer(clip.data[None])
-                person.accept({task: waves[task][0] for task in bundle.tasks})
+                outputs = runtime.infer(clip.data[None])
+                person.accept({task: outputs[task][0] for task in bundle.tasks})
         elif what == "forget":
             person.forget()
         else:
