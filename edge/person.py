@@ -18,14 +18,15 @@ from edge.clips.grid import Mark, ModelFrame
 from edge.clips.ring import FrameRing
 from edge.errors import BundleError
 from edge.frames import Clip
+from edge.signals.beats import timed_beats
 from edge.signals.evidence import Evidence, breath_evidence, pulse_evidence
 from edge.signals.guard import GuardRules
 from edge.signals.overlap import OverlapAdd
-from edge.signals.references import CELLS, face_warmth_degc
+from edge.signals.references import CELLS, face_warmth_degc, pos, skin_mean
 from edge.signals.state import GATE_LOOKS, GateRules, RateTracker, Situation, first_named
 from edge.stream_graph import StreamEngine
 from edge.stream_path import StreamPath
-from edge.vitals import HR_BAND, Estimate, Mode, Signals, State, codes_that_hold
+from edge.vitals import HR_BAND, Beats, Estimate, Mode, Signals, State, codes_that_hold
 
 __all__ = ["HR_WINDOW_S", "RR_WINDOW_S", "Look", "Person", "Subject", "Waves"]
 
@@ -39,6 +40,8 @@ RR_OK_S = 20.0
 """Shortest window for an RR that is ``ok``."""
 _WAVE_DELAY_S = 1.0
 """A waveform's newest second stays back: a later window will better it."""
+_OLDEST_BEAT_S = 4.0
+"""Beats that ended longer ago are not given any more: that HR was ``ok`` then is not known."""
 _MAX_BRIDGED = 0.05
 """Largest share of grid frames of a window that may bridge a gap."""
 _MIN_THERMAL = 0.8
@@ -87,6 +90,7 @@ class Look:
     """What one person shows at one tick: the estimates, and the newest piece of waveform (None where there is none).
 
     ``evidence`` is what HR and RR were judged by, where there was any that is fresh, ``mode`` the path it came from.
+    ``beats`` are those that came since the last look, where HR is ``ok`` and they are known well enough.
     """
 
     hr: Estimate
@@ -94,6 +98,7 @@ class Look:
     waves: Waves | None
     evidence: tuple[Evidence | None, Evidence | None] = (None, None)
     mode: Mode = "exact"
+    beats: Beats | None = None
 
 
 class Subject(Protocol):
@@ -167,6 +172,7 @@ class Person:
         self._sent: dict[Task, int] = dict.fromkeys(self._bundle.tasks, 0)
         if self._stream:
             self._stream.restart()
+        self._beat_ns = 0  # stream time of the newest beat given
         self._forget_waves()
 
     def forget(self) -> None:
@@ -185,6 +191,7 @@ class Person:
         for wave in self._windows.values():
             wave.clear()
         self._evidence: tuple[Evidence | None, Evidence | None] = (None, None)
+        self._timed: Beats | None = None
         self._evidence_mode: Mode = "exact"
         self._vouched = 0  # windows looked at since they give the values
         self._seen_ns: int | None = None  # grid time of the newest frame behind the evidence
@@ -240,6 +247,7 @@ class Person:
         """Read evidence from the waveforms of one path."""
         self._seen_ns, self._evidence_mode = self._newest_ns, mode
         self._evidence = self._pulse(), self._breath()
+        self._timed = self._beats(self._evidence[0])
 
     @property
     def _waves(self) -> Mapping[Task, _Waveform]:
@@ -259,7 +267,8 @@ class Person:
         self._states = pulse.state, breath.state
         fresh = self._seen_ns is not None and tick_ns - self._seen_ns <= self._fresh_ns
         evidence = self._evidence if fresh else (None, None)
-        return Look(pulse, breath, self._window_waves(), evidence, self._evidence_mode)
+        waves, beats = self._window_waves(), self._new_beats(tick_ns) if pulse.state == "ok" and fresh else None
+        return Look(pulse, breath, waves, evidence, self._evidence_mode, beats)
 
     def _doubt(self, evidence: Evidence | None) -> Situation:
         """What speaks against the stream and not against the evidence already."""
@@ -295,6 +304,28 @@ class Person:
             self._waves["bvp"].newest(count), self._rgb(count), self._displacement(count), self._bundle.fps,
             self._hr.rate_per_min,
         )  # fmt: skip
+
+    def _new_beats(self, tick_ns: int) -> Beats | None:
+        """Those not given before, and not older than a few seconds."""
+        if self._timed is None:
+            return None
+        new = self._timed.after(max(self._beat_ns, tick_ns - round(_OLDEST_BEAT_S * 1e9)))
+        self._beat_ns = max(self._beat_ns, *new.ends_ns, 0)
+        return new
+
+    def _beats(self, pulse: Evidence | None) -> Beats | None:
+        """Beats of the wave that HR is read from, but for its newest second, which is not final."""
+        if pulse is None or pulse.rate_per_min is None or not pulse.alive:
+            return None
+        fs = self._bundle.fps
+        delay, held = round(_WAVE_DELAY_S * fs), self._samples(RR_WINDOW_S[1])
+        if held <= delay:
+            return None
+        whole = slice(0, held - delay)
+        missing = self._cells.marked(Mark.RGB_GAP | Mark.RGB_BRIDGED)[-held:][whole]
+        second = pos(skin_mean(self._rgb(held)), fs)[whole]
+        t0_ns = self._newest_ns - round((held - 1) / fs * 1e9)
+        return timed_beats(self._waves["bvp"].newest(held)[whole], second, missing, pulse.rate_per_min, fs, t0_ns)
 
     def _breath(self) -> Evidence | None:
         count = self._samples(RR_WINDOW_S[1])

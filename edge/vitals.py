@@ -23,6 +23,7 @@ __all__ = [
     "STATES",
     "VALUE_STATES",
     "Band",
+    "Beats",
     "Estimate",
     "Mode",
     "Reason",
@@ -251,6 +252,33 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Beats:
+    """Beats of one person, known to ``uncertainty_ms`` (standard uncertainty of one interval).
+
+    Interval ``i``, ``intervals_ms[i]``, ends with the beat at stream time ``ends_ns[i]``; an interval that holds a beat
+    missed is left out. ``rmssd_ms`` is over the beats of ``window_s``, None where it is not known well enough.
+    """
+
+    ends_ns: tuple[int, ...]
+    intervals_ms: tuple[float, ...]
+    uncertainty_ms: float
+    rmssd_ms: float | None
+    window_s: float
+
+    def __post_init__(self) -> None:
+        if len(self.ends_ns) != len(self.intervals_ms):
+            raise ValueError(f"every interval has an end; seen {len(self.intervals_ms)} and {len(self.ends_ns)}")
+        numbers = [*self.intervals_ms, self.uncertainty_ms, self.window_s, self.rmssd_ms or 0.0]
+        if not all(math.isfinite(x) and x >= 0.0 for x in numbers):
+            raise ValueError(f"beats hold finite numbers; seen {numbers}")
+
+    def after(self, after_ns: int) -> Beats:
+        """The same with those intervals alone that end after ``after_ns``."""
+        first = sum(end_ns <= after_ns for end_ns in self.ends_ns)
+        return Beats(self.ends_ns[first:], self.intervals_ms[first:], self.uncertainty_ms, self.rmssd_ms, self.window_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Vitals:
     """HR and RR of one person at one second of stream time.
 
@@ -259,7 +287,8 @@ class Vitals:
     ``face_px`` the side of the face box in camera pixels, 0 without a face; ``lead`` whether this is the zone's person,
     who is there longest, or the empty zone itself; ``facts`` what was measured beside ``hr`` and beside ``rr``, in the
     names of ``FACTS``, and ``spectra`` what they were read from: rates per minute ``[K]`` and power ``[K]``. These two
-    are for people and never published.
+    are for people and never published. ``beats`` are those that came since the look before, None where they are not
+    known well enough.
     """
 
     hr: Estimate
@@ -278,6 +307,7 @@ class Vitals:
     spectra: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = field(
         default_factory=dict, compare=False
     )
+    beats: Beats | None = None
 
 
 @dataclass(frozen=True, slots=True)

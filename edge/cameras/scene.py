@@ -86,6 +86,10 @@ class Scene:
         """Mean breathing rate over the last ``window_s`` seconds before ``t_s`` (fewer at the start)."""
         return self._body.mean_rr_per_min(t_s, window_s)
 
+    def beats_s(self, start_s: float, end_s: float) -> Floats:
+        """When pulse waves begin in ``start_s <= t < end_s``, in seconds: what beat intervals are true."""
+        return self._body.beats_s(start_s, end_s)
+
     def visible(self, t_s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether a face (or its photograph) is wholly in place and not occluded ``[N]``."""
         times, params = self._times(t_s), self.params

@@ -130,6 +130,11 @@ class Physiology:
         """Breaths over the last ``window_s`` seconds before ``t_s`` (fewer at the start), per minute."""
         return self._mean(self._breaths, t_s, window_s)
 
+    def beats_s(self, start_s: float, end_s: float) -> Floats:
+        """When beats begin (the foot of the pulse wave) in ``start_s <= t < end_s``, in seconds, rising."""
+        first, last = np.interp([start_s, end_s], self._grid, self._beats)
+        return np.asarray(np.interp(np.arange(np.ceil(first), np.ceil(last)), self._beats, self._grid))
+
     def _mean(self, cycles: Floats, t_s: float, window_s: float) -> float:
         start_s = min(max(0.0, t_s - window_s), t_s - 1.0 / GRID_HZ)
         ends = np.interp([start_s, t_s], self._grid, cycles)

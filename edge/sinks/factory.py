@@ -19,6 +19,7 @@ from edge.sinks.records import (
     Event,
     EventCode,
     Health,
+    Ibi,
     Meta,
     Numerics,
     Rate,
@@ -27,7 +28,7 @@ from edge.sinks.records import (
     Wave,
     WaveName,
 )
-from edge.vitals import Estimate, Mode, State, Vitals
+from edge.vitals import Beats, Estimate, Mode, State, Vitals
 
 __all__ = ["RecordFactory"]
 
@@ -72,6 +73,7 @@ class RecordFactory:
             fps={kind: round(fps, 2) for kind, fps in _by_kind(vitals.fps).items()},
             dropped=_by_kind(vitals.dropped),
             skew_ms=_rounded(vitals.skew_ms, 1),
+            ibi=_ibi(vitals.beats) if vitals.beats else msgspec.UNSET,
         )
 
     def wave(
@@ -207,6 +209,16 @@ class RecordFactory:
             "clock": "synced" if self._synced() else "free",
             "mono_ns": self._mono_clock(),
         }
+
+
+def _ibi(beats: Beats) -> Ibi:
+    return Ibi(
+        intervals_ms=tuple(round(interval, 1) for interval in beats.intervals_ms),
+        ends_ns=beats.ends_ns,
+        uncertainty_ms=round(beats.uncertainty_ms, 1),
+        rmssd_ms=_rounded(beats.rmssd_ms, 1),
+        window_s=round(beats.window_s, 1),
+    )
 
 
 def _rate(estimate: Estimate) -> Rate:

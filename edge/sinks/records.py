@@ -25,6 +25,7 @@ __all__ = [
     "Event",
     "EventCode",
     "Health",
+    "Ibi",
     "Meta",
     "Numerics",
     "Rate",
@@ -127,6 +128,28 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     mono_ns: Annotated[int, msgspec.Meta(ge=0, description="CLOCK_MONOTONIC when the record was made")]
 
 
+class Ibi(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Beat intervals of one person. Interval i ends with the beat at ``ends_ns[i]``.
+
+    One that holds a missed beat is left out, so neighbours in this list need not be neighbours in time.
+    """
+
+    intervals_ms: Annotated[
+        tuple[Annotated[float, msgspec.Meta(gt=0)], ...],
+        msgspec.Meta(description="of the beats since the record before; each comes once"),
+    ]
+    ends_ns: tuple[_StreamNs, ...]
+    uncertainty_ms: Annotated[float, msgspec.Meta(ge=0, description="standard uncertainty of one interval")]
+    rmssd_ms: (
+        Annotated[
+            float,
+            msgspec.Meta(ge=0, description="of the whole window, without timing noise; null where that is most of it"),
+        ]
+        | None
+    )
+    window_s: Annotated[float, msgspec.Meta(gt=0, description="seconds of signal looked at")]
+
+
 class Numerics(_Envelope, frozen=True, kw_only=True):
     """HR and RR of one person in one zone, once a second of stream time."""
 
@@ -140,6 +163,10 @@ class Numerics(_Envelope, frozen=True, kw_only=True):
     fps: Annotated[dict[FrameKind, float], msgspec.Meta(description="measured, per camera")]
     dropped: Annotated[dict[FrameKind, _Count], msgspec.Meta(description="frames lost per camera since the start")]
     skew_ms: Annotated[float, msgspec.Meta(ge=0, description="median distance of paired stamps")] | None
+    ibi: (
+        Annotated[Ibi, msgspec.Meta(description="only while HR is ok and beats are timed to 20 ms or better")]
+        | UnsetType
+    ) = UNSET
 
 
 class Wave(_Envelope, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ def test_one_persons_records_are_what_they_were() -> None:
     }  # fmt: skip
     records = [record for record in records if record["kind"] != "health"]  # counters may be added there
     for record in records:
+        record.pop("ibi", None)  # beat intervals came later, beside what was there
         record["bundle"] = record["text"] = ""  # the default bundle may be exported anew, and words bettered
         if record["kind"] == "wave":
             record["samples"] = len(record["samples"])
