@@ -43,6 +43,7 @@ class Follower:
         self._motion, self._likeness = MotionMeter(), Likeness()
         self._moves: deque[tuple[int, Cells]] = deque()
         self._heat: tuple[int, Cells | None] | None = None
+        self._warm_ns = 0  # stamp of the newest pair that showed heat, or when the place was new
         self._moved_ns: int | None = None  # when the face jumped to another place
 
     def lose(self) -> None:
@@ -79,6 +80,10 @@ class Follower:
         """Whether the face jumped to another place in the ``window_ns`` before ``t_ns``."""
         return self._moved_ns is not None and t_ns - self._moved_ns < window_ns
 
+    def cold_s(self, t_ns: int) -> float:
+        """Seconds since a thermal frame last showed this face: that camera sends, and what it sends is of no use."""
+        return (t_ns - self._warm_ns) * 1e-9
+
     def _begin(self, t_ns: int) -> None:
         """A face at a new place: nothing of the old place belongs to it."""
         clock = GridClock(t_ns, self._bundle.fps)
@@ -87,18 +92,22 @@ class Follower:
         self._moves.clear()
         self._motion.reset()
         self._likeness.reset()
-        self._heat = None
+        self._heat, self._warm_ns = None, t_ns
         self.subject.forget()
 
     def _thermal(self, pair: FramePair, region: Box, heat: Heat) -> tuple[int, Cells] | None:
-        """Stamp and cells of the pair's thermal frame."""
+        """Stamp and cells of the pair's thermal frame; None where it does not show the face, or holds no numbers."""
         if pair.thermal is None:
             return None
         stamp = pair.thermal.pts_ns
         if self._heat is None or self._heat[0] != stamp:
-            self._heat = stamp, heat(pair, region)
+            cells = heat(pair, region)
+            self._heat = stamp, cells if cells is not None and np.isfinite(cells).all() else None
         cells = self._heat[1]
-        return None if cells is None else (stamp, cells)
+        if cells is None:
+            return None
+        self._warm_ns = pair.rgb.pts_ns
+        return stamp, cells
 
     def _to_grid(self, pair: FramePair, cells: Cells, thermal: tuple[int, Cells] | None, move: Cells) -> list[Waves]:
         assert self._grid is not None

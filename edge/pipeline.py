@@ -349,6 +349,7 @@ class Pipeline:
             bundle_id=self._bundle.id,
             face_px=seat.track.side_px if seat.track else 0.0,
             lead=seat is bed.seats[0],
+            beats=look.beats,
             **self._cameras_at(t_ns),
             facts=self._facts(seat, look, t_ns),
             spectra=_spectra(look),
@@ -392,9 +393,9 @@ class Pipeline:
             both = Situation("no_face", ("no_face",))
         else:
             both = self._poor_input(seat, seat.track, t_ns)
-        return both, self._poor_thermal(t_ns, both)
+        return both, self._poor_thermal(seat, t_ns, both)
 
-    def _poor_thermal(self, t_ns: int, both: Situation) -> Situation:
+    def _poor_thermal(self, seat: Follower, t_ns: int, both: Situation) -> Situation:
         """What holds for RR beside what holds for both: its state where that one wins, and the shutter."""
         thermal = self._intakes.get("thermal")
         if thermal is None:
@@ -403,7 +404,8 @@ class Pipeline:
         if silent_s > _THERMAL_SILENT_S:
             return first_named(both, Situation("thermal_lost", ("thermal_gap",)))
         shut = self._shutter_ns is not None and t_ns - self._shutter_ns < _SHUTTER_S * _S
-        why = {"thermal_gap": silent_s > SILENT_S and not shut, "ffc": shut}
+        blind = seat.track is not None and seat.cold_s(t_ns) > SILENT_S
+        why = {"thermal_gap": (silent_s > SILENT_S or blind) and not shut, "ffc": shut}
         return first_named(both, Situation(None, codes_that_hold(why)))
 
     def _poor_input(self, seat: Follower, track: FaceTrack, t_ns: int) -> Situation:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.signals.filters import Array, Spectrum, band_pass, spectrum
-from edge.signals.life import SharedPulse, shared_pulse
+from edge.signals.life import SharedPulse, shared_pulse, stands_out
 from edge.signals.light import light_share
 from edge.signals.rates import Reading, fused, half_width_per_min, read_rate
 from edge.signals.references import nostril_breath, pos, skin_mean
@@ -23,6 +23,8 @@ __all__ = ["Evidence", "breath_evidence", "pulse_evidence"]
 
 MIN_COHERENCE = 0.35
 """Life needs this share of the cells' power at the rate to be common. Noise gives 1/30, a moved photograph < 0.3."""
+_MIN_STANDS_OUT = 10.0
+"""So far a pulse stands above what is too quick for one."""
 _LEAST_COHERENCE = 0.2
 """What is enough of it where the other cues are sure and the head does not move at the rate."""
 _SURE_NETWORK, _SURE_SPREAD_PER_MIN, _STILL = 0.5, 2.5, 0.002
@@ -39,6 +41,11 @@ _MIN_BREATH_SUPPORT = 0.45
 """The same for breathing, where peak and harmonic span a third of the band and noise has a third of its power there."""
 DARK, BRIGHT = 30.0, 245.0
 """Mean grey levels of skin below and above which 8 bits hold too little of a pulse."""
+_LIGHT_LEAP = 0.5
+"""The same from which nothing is a pulse: a step that large, in a picture that clips it by colour, looks like a slow
+pulse that all places share (41 per minute with a quality of 0.8, of a pulse of 105)."""
+_ALIKE = 0.1
+"""Two rates this near, as a share, are one."""
 _LIGHT_RANGE = 0.15
 """Change of the skin's brightness within a window from which it is named, where cues fail."""
 _MOTION_RMS = 0.02
@@ -60,6 +67,7 @@ class Evidence:
     ``alive``: the cues that must agree do. ``sqi`` 0..1. ``why``: reason codes that speak against it. ``by_cue`` is the
     rate that each cue alone would read, by its name, None where it has no peak; it is for reports. ``facts`` are the
     numbers behind ``why``, in the names of :data:`edge.vitals.FACTS`; ``read_from`` is the spectrum of all cues.
+    ``lamp_per_min`` is a rate at which the light was seen to change.
     """
 
     rate_per_min: float | None
@@ -71,6 +79,7 @@ class Evidence:
     by_cue: Mapping[str, float | None] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)
     read_from: Spectrum | None = None
+    lamp_per_min: float | None = None
 
 
 def pulse_evidence(
@@ -96,20 +105,24 @@ def pulse_evidence(
     if reading is None:
         return _nothing(window_s, by_cue)
     cues = _pulse_cues(reading, network, colour, shared, _Moved.at(reading, motion, HR_BAND, fs))
-    is_light = _is_light(reading, lit, seen)
+    is_white = stands_out(cells, reading.rate_per_min, fs) < _MIN_STANDS_OUT
+    is_lamp = _is_light(reading, lit, seen)
+    is_light = is_lamp or _hides(reading, seen) or _light_range(skin) > _LIGHT_LEAP
     changed = is_light or (not (cues.alive and cues.agree) and _light_range(skin) > _LIGHT_RANGE)
     edge = _at_edge(reading, HR_BAND)
     found = {"light_change": changed} | cues.found | {"rate_out_of_band": edge}
+    found["not_alive"] |= is_white
     return Evidence(
         reading.rate_per_min,
         float(np.hypot(reading.uncertainty_per_min, 0.5 * min(cues.spread_per_min, _MAX_SPREAD_PER_MIN))),
         cues.sqi,
-        cues.alive and not edge and not is_light,
+        cues.alive and not edge and not is_light and not is_white,
         (*_exposure(skin), *codes_that_hold(found)),
         window_s,
         by_cue,
         {"level": _level(skin), "light_range": _light_range(skin)} | cues.facts,
         together,
+        reading.rate_per_min if is_lamp else None,
     )
 
 
@@ -230,6 +243,12 @@ class _PulseCues:
         facts = {"motion": self.moved.rms, "sqi": self.sqi}
         facts |= {"spread_per_min": self.spread_per_min} if self.spread_per_min >= self.tolerance_per_min else {}
         return facts if self.coherence >= MIN_COHERENCE else facts | {"coherence": self.coherence}
+
+
+def _hides(reading: Reading, seen: Spectrum) -> bool:
+    """Whether the rate is twice what all cues show before the light is taken off: then its fundamental is off too."""
+    plain = read_rate(seen, HR_BAND, reading.window_s)
+    return plain is not None and abs(2.0 * plain.rate_per_min / reading.rate_per_min - 1.0) < _ALIKE
 
 
 def _pulse_cues(

@@ -15,13 +15,15 @@ import numpy.typing as npt
 
 from edge.signals.filters import Array, Spectrum, band_pass, transform
 from edge.signals.rates import half_width_per_min
-from edge.signals.references import SKIN_CELLS
+from edge.signals.references import SKIN_CELLS, skin_mean
 from edge.vitals import Band
 
-__all__ = ["SharedPulse", "shared_pulse"]
+__all__ = ["SharedPulse", "shared_pulse", "stands_out"]
 
 
 _BLUE = 0.85
+_QUICK_PER_MIN = 240.0
+"""No pulse and no harmonic of note is above this rate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +71,23 @@ def shared_pulse(cells: npt.NDArray[np.float32], band: Band, fs: float) -> Share
     total = float(power.sum())
     shared = Spectrum(rates, power / total if total > 0.0 else power)
     return SharedPulse(shared, coherence, _colour(relative, band, fs))
+
+
+def stands_out(cells: npt.NDArray[np.float32], rate_per_min: float, fs: float) -> float:
+    """How far the face's colour difference at a rate stands above what is quicker than any pulse: a ratio of powers.
+
+    Frames of a living face in another order have the same colours and share them over all cells, and a window of them
+    often shows a rate. But their spectrum is as high above the pulse's band as in it: on the real clip, shuffled, the
+    ratio is at most 6, on living faces that pass it is 20 to 2800. Infinite where frames are too few to tell.
+    """
+    relative = skin_mean(cells)
+    relative = relative / np.maximum(relative.mean(axis=0), 1.0)
+    difference = relative[:, 1] - relative[:, 0]
+    power = np.abs(np.fft.rfft((difference - difference.mean()) * np.hanning(len(difference)))) ** 2
+    rates = np.fft.rfftfreq(len(difference), 1.0 / fs) * 60.0
+    quick = power[(rates > _QUICK_PER_MIN) & (rates < 0.9 * 30.0 * fs)]
+    near = power[np.abs(rates - rate_per_min) <= 60.0 * fs / len(difference)]
+    return float(near.max(initial=0.0) / max(float(quick.mean()), 1e-30)) if len(quick) else np.inf
 
 
 def _smooth(x: Array, rates: Array, window_s: float) -> Array:

@@ -25,7 +25,8 @@ class GateRules:
     """How one rate is gated.
 
     ``step_per_min``: consecutive looks agree within it. ``ok_window_s``: shortest window for ``ok``. ``fresh_s``:
-    evidence older than this counts as failed. ``hold_s``: how long the last ``ok`` value stays.
+    evidence older than this counts as failed. ``hold_s``: how long the last ``ok`` value stays. ``lamp_s``: how long a
+    rate at which the light was seen to change is suspected.
     """
 
     step_per_min: float
@@ -34,6 +35,7 @@ class GateRules:
     ok_window_s: float = 0.0
     fresh_s: float = 2.0
     hold_s: float = 10.0
+    lamp_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class RateTracker:
         self._looks: deque[float] = deque(maxlen=rules.looks)
         self._looked_ns: int | None = None
         self._held: _Held | None = None
+        self._lamps: deque[tuple[int, float]] = deque(maxlen=64)  # stamps and rates of light that changes
 
     @property
     def rate_per_min(self) -> float | None:
@@ -101,8 +104,19 @@ class RateTracker:
         if age_ns > self.fresh_s * 1e9:
             self._looks.clear()
             return self._failed(replace(evidence, why=("gap", *evidence.why)), tick_ns, age_ns)
+        evidence = self._without_lamps(evidence, newest_ns)
         self._look(evidence, newest_ns)
         return self._judged(evidence, tick_ns, newest_ns)
+
+    def _without_lamps(self, evidence: Evidence, newest_ns: int) -> Evidence:
+        """A lamp does not go when one window shows it less clearly: its rate is no pulse's for a while."""
+        if evidence.lamp_per_min is not None:
+            self._lamps.append((newest_ns, evidence.lamp_per_min))
+        rate, oldest_ns = evidence.rate_per_min, newest_ns - round(self._rules.lamp_s * 1e9)
+        near = self._rules.step_per_min / 2.0
+        if rate is None or not any(ns >= oldest_ns and abs(lamp - rate) < near for ns, lamp in self._lamps):
+            return evidence
+        return replace(evidence, alive=False, why=tuple(dict.fromkeys((*evidence.why, "light_change"))))
 
     def _look(self, evidence: Evidence, newest_ns: int) -> None:
         """Count evidence once, however often it is looked at."""

@@ -5,13 +5,14 @@ sentence: ``xor`` is NMEA's own check over everything between ``$`` and ``*``. F
 CRC-16/IBM-3740 over everything from ``P`` to the comma before it, that comma included. ``t_ms`` is ``mono_ns`` in ms
 modulo 2^32, a missing rate is ``---``, ``sqi`` is 0..100. A sentence keeps within NMEA's 82 characters while ``person``
 has one digit and ``seq`` at most eight (a year at three records a second). ``csv`` is the fields from ``1`` to the last
-state.
+state, which nothing checks.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import xor
@@ -20,12 +21,25 @@ from typing import cast
 from edge.sinks.records import Numerics, Rate
 from edge.vitals import STATES, VALUE_STATES, State
 
-__all__ = ["LineNumerics", "LineRate", "crc16", "csv_from_numerics", "line_from_numerics", "numerics_from_line"]
+__all__ = [
+    "LineNumerics",
+    "LineRate",
+    "LineReader",
+    "crc16",
+    "csv_from_numerics",
+    "line_from_numerics",
+    "numerics_from_csv",
+    "numerics_from_line",
+]
 
 _MISSING = "---"
 _STATE = "|".join(STATES)
 _RATE = rf"(\d{{1,3}}\.\d|{_MISSING}),(\d{{1,3}}),({_STATE})"
-_SENTENCE = re.compile(rf"\$(PMMR,1,(\d+),(\d+),(\d{{1,10}}),{_RATE},{_RATE},([0-9A-F]{{4}}))\*([0-9A-F]{{2}})\r\n")
+_FIELDS = rf"1,(\d{{1,10}}),(\d{{1,10}}),(\d{{1,10}}),{_RATE},{_RATE}"
+_SENTENCE = re.compile(rf"\$(PMMR,{_FIELDS},([0-9A-F]{{4}}))\*([0-9A-F]{{2}})\r\n")
+_CSV = re.compile(rf"{_FIELDS}\r?\n")
+_LONGEST = 100
+_U32 = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,53 @@ def numerics_from_line(line: bytes) -> LineNumerics:
     body = text.encode("ascii")
     if int(check, 16) != reduce(xor, body) or int(crc, 16) != crc16(body[: -len(crc)]):
         raise ValueError(f"a damaged sentence: {line[:100]!r}")
+    return _line_numerics(person, seq, t_ms, *rates)
+
+
+def numerics_from_csv(line: bytes) -> LineNumerics:
+    """Read one ``csv`` line back; ValueError when it is none."""
+    match = _CSV.fullmatch(line.decode("ascii", errors="replace"))
+    if match is None:
+        raise ValueError(f"not a csv line: {line[:100]!r}")
+    return _line_numerics(*match.groups())
+
+
+class LineReader:
+    """Finds lines (of ``csv`` instead, where said) in a stream that may be cut anywhere and damaged.
+
+    Holds at most 100 bytes. ``good`` and ``damaged`` count since the start; what does not begin as a line of ours
+    counts as neither.
+    """
+
+    def __init__(self, *, csv: bool = False) -> None:
+        self.good = self.damaged = 0
+        self._read = numerics_from_csv if csv else numerics_from_line
+        self._start = b"" if csv else b"$"
+        self._held = b""
+
+    def feed(self, data: bytes) -> Iterator[LineNumerics]:
+        """The sound lines that end in ``data``."""
+        *ended, rest = (self._held + data).split(b"\n")
+        self._held = rest[-_LONGEST:]
+        for text in ended:
+            *before, last = text.split(b"$") if self._start else (b"", text)  # "$" begins a line, whatever was before
+            self.damaged += sum(1 for piece in before[1:] if piece)
+            if before:
+                yield from self._line(self._start + last + b"\n")
+
+    def _line(self, line: bytes) -> Iterator[LineNumerics]:
+        try:
+            numerics = self._read(line)
+        except ValueError:
+            self.damaged += self._start == b"$" or line.startswith(b"1,")
+            return
+        self.good += 1
+        yield numerics
+
+
+def _line_numerics(person: str, seq: str, t_ms: str, *rates: str) -> LineNumerics:
+    if max(int(person), int(seq), int(t_ms)) > _U32:
+        raise ValueError(f"a number beyond 32 bits: {person},{seq},{t_ms}")
     return LineNumerics(int(person), int(seq), int(t_ms), _line_rate(*rates[:3]), _line_rate(*rates[3:]))
 
 

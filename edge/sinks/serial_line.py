@@ -1,65 +1,59 @@
-"""``serial:/dev/ttyX?baud=115200&profile=line&zone=NAME``: numerics as text, once a second; the newest wins.
+"""``serial:/dev/ttyX?baud=115200&profile=line&zone=NAME``: records over a serial port, the newest first.
 
-A line has no room for its zone, so where several are watched the port carries one of them.
-
-Opened exclusively and with DTR low where the driver allows it, so that an Arduino is not reset. A port that is absent
-or unplugged is opened again after 0.5 to 5 s; one whose reader stalls costs at most 0.5 s a record, and lines still in
-the driver are thrown away rather than delivered late. What could not be sent is counted.
+``profile`` is ``line`` or ``csv`` (numerics as text), or ``frame`` (numerics, events and, without ``waves=0``, waves).
+Text has no room for its zone: where several are watched, such a port carries one of them. The port is opened
+exclusively and without resetting a board; one that is absent or unplugged is looked for every 0.5 to 2 s, by its
+``/dev/serial/by-id`` name once that is known. What could not be sent is counted, never sent late.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import termios
+import threading
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 import msgspec
-import serial
 
 from edge.errors import UsageError
 from edge.sinks import Sink, SinkContext
-from edge.sinks.line import csv_from_numerics, line_from_numerics
-from edge.sinks.records import Numerics, Record
+from edge.sinks.records import Event, Numerics, Record, Wave
+from edge.sinks.serial_link import SerialLink
+from edge.sinks.serial_port import SerialPort
+from edge.sinks.serial_profiles import profile_by_name
 from edge.uri import Uri, query_as
 
 __all__ = ["SerialSink", "from_uri"]
 
 log = logging.getLogger(__name__)
 
-_ENCODERS: dict[str, Callable[[Numerics], bytes]] = {"line": line_from_numerics, "csv": csv_from_numerics}
-_WRITE_TIMEOUT_S = 0.5
-_DRAIN_LOOKS = 50
-_BACKOFF_NS = (500_000_000, 5_000_000_000)
-_PENDING_BYTES = 256
-"""More than this unsent (about four lines) means that nobody reads."""
-_PORT_ERRORS = (serial.SerialException, OSError, termios.error)
-"""An unplugged port raises each of these, depending on the call."""
+_WRITE_S = 0.5
+_CLOSE_S = 0.5
+_BUSY_S = 0.005
+_IDLE_S = 0.05
+_AFTER_FAULT_S = 1.0
 
 
 class SerialSink:
-    """Writes numerics to a serial port; the other kinds of record are not sent. ``clock`` is monotonic, in ns.
+    """Runs a link on a thread of its own, for hellos, acks and new attempts go on without records.
 
-    ``zone``: only this one; None: all.
+    ``write`` waits for at most 0.5 s until the port has taken the record, so that a file that is played faster than the
+    port can carry does not outrun it; it never waits for a port that is away or for a reader who has stalled.
+    ``zone``: only what is about this one or about the device; None: all.
     """
 
     def __init__(
-        self, path: str, baud: int, profile: str, clock: Callable[[], int] = time.monotonic_ns, zone: str | None = None
+        self, path: str, link: SerialLink, zone: str | None = None, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        self._zone = zone
         self._path = path
-        self._baud = baud
-        self._encode = _ENCODERS[profile]
+        self._link = link
+        self._zone = zone
         self._clock = clock
-        self._port: Any = None
-        self._retry_ns = 0
-        self._backoff_ns = _BACKOFF_NS[0]
-        self._warned = False
-        self._torn = False
-        self._dropped = 0
-        self._opened = False
+        self._turn = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -69,105 +63,64 @@ class SerialSink:
     @property
     def connected(self) -> bool:
         """True while the port is open."""
-        return self._port is not None
+        return self._link.connected
 
     @property
     def dropped(self) -> int:
-        """Lines that no reader got."""
-        return self._dropped
+        """Records that no reader got."""
+        return self._link.dropped
 
     def open(self) -> None:
-        """Try the port once; when it is absent, ``write`` keeps trying."""
-        self._connect()
+        """Try the port once, then go on in the background."""
+        self._link.step(self._clock())
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
 
-    def write(self, record: Record, pts_ns: int) -> None:  # noqa: ARG002 - the protocol's; a line carries its own time
-        """Send a numerics record as one line, or drop and count it."""
-        if not isinstance(record, Numerics) or self._zone not in (None, record.zone):
+    def write(self, record: Record, pts_ns: int) -> None:  # noqa: ARG002 - the protocol's; a record carries its own time
+        """Send a record of a kind and zone that this port carries, or drop and count it."""
+        zone = record.zone if isinstance(record, (Numerics, Wave, Event)) else None
+        if None not in {self._zone, zone} and zone != self._zone:
             return
-        if self._port is None and self._clock() >= self._retry_ns:
-            self._connect()
-        if self._port is None:
-            self._dropped += 1
-        else:
-            self._send(self._encode(record))
+        with self._turn:
+            self._link.put(record)
+            self._turn.notify_all()
+            self._turn.wait_for(self._calm, _WRITE_S)
 
     def close(self) -> int:
-        """Let the last line out for at most 0.5 s; gives 1 when it did not get out, all when the port never opened."""
-        if self._port is None:
-            return 0 if self._opened else self._dropped
-        waiting = 0
-        try:
-            waiting = int(not self._drained())
-            self._port.reset_output_buffer()  # else the kernel may hold the close for half a minute
-        except _PORT_ERRORS:
-            waiting = 1
-        self._release()
-        self._dropped += waiting
-        return waiting
+        """Let what waits out for at most 0.5 s; gives what did not get out, everything when the port never opened."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return 0
+        with self._turn:
+            self._turn.wait_for(lambda: not self._link.connected or self._link.flushed, _CLOSE_S)
+            self._closing = True
+            self._turn.notify_all()
+        thread.join()
+        late = self._link.close()
+        return late + self._link.lost if self._link.opened else self._link.dropped
 
-    def _connect(self) -> None:
-        port = serial.Serial()
-        port.port, port.baudrate, port.exclusive = self._path, self._baud, True
-        port.write_timeout = _WRITE_TIMEOUT_S
-        port.dtr = port.rts = False
-        try:
-            port.open()
-        except (*_PORT_ERRORS, ValueError) as error:  # ValueError: a baud rate the driver cannot make
-            self._lost(error)
-            return
-        self._port, self._opened = port, True
-        self._backoff_ns = _BACKOFF_NS[0]
-        log.info("%s: open at %d baud", self.name, self._baud)
+    def _calm(self) -> bool:
+        link = self._link
+        return self._closing or not link.connected or link.stalled or not link.busy
 
-    def _send(self, line: bytes) -> None:
-        try:
-            if self._port.out_waiting > _PENDING_BYTES:
-                self._discard(len(line))
-            try:
-                self._port.write(b"\r\n" + line if self._torn else line)
-                self._warned = self._torn = False
-            except serial.SerialTimeoutException as error:
-                self._warn(error)
-                self._discard(len(line))
-        except _PORT_ERRORS as error:
-            self._dropped += 1
-            self._lost(error)
-
-    def _discard(self, line_bytes: int) -> None:
-        pending_bytes: int = self._port.out_waiting
-        self._port.reset_output_buffer()
-        self._torn = True  # the reader may hold the first half of a line: the next one starts afresh
-        self._dropped += max(1, pending_bytes // line_bytes)
-
-    def _drained(self) -> bool:
-        for _ in range(_DRAIN_LOOKS):
-            if not self._port.out_waiting:
-                return True
-            time.sleep(0.01)
-        return False
-
-    def _lost(self, error: Exception) -> None:
-        self._warn(error)
-        self._release()
-        self._retry_ns = self._clock() + self._backoff_ns
-        self._backoff_ns = min(2 * self._backoff_ns, _BACKOFF_NS[1])
-
-    def _release(self) -> None:
-        port, self._port = self._port, None
-        if port is not None:
-            with contextlib.suppress(*_PORT_ERRORS):
-                port.close()
-
-    def _warn(self, error: Exception) -> None:
-        if not self._warned:
-            log.warning("%s: %s; lines are dropped until it takes them again", self.name, error)
-        self._warned = True
+    def _run(self) -> None:
+        with self._turn:
+            while not self._closing:
+                pause_s = _BUSY_S if self._link.connected and not self._link.flushed else _IDLE_S
+                try:
+                    self._link.step(self._clock())
+                except Exception:  # the thread's edge: a fault here must not end the sink
+                    log.exception("%s: failed unexpectedly", self.name)
+                    pause_s = _AFTER_FAULT_S
+                self._turn.notify_all()
+                self._turn.wait(pause_s)
 
 
 class _Query(msgspec.Struct, forbid_unknown_fields=True):
-    baud: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 115_200
+    baud: Annotated[int, msgspec.Meta(ge=1_200, le=4_000_000)] = 115_200  # slower, a line takes more than a second
     profile: Literal["line", "csv", "frame"] = "line"
     zone: str | None = None
+    waves: bool = True
 
 
 def from_uri(uri: Uri, context: SinkContext) -> Sink:
@@ -175,11 +128,16 @@ def from_uri(uri: Uri, context: SinkContext) -> Sink:
     query = query_as(uri, _Query)
     if not uri.target:
         raise UsageError("serial: names no port; write serial:/dev/ttyUSB0?baud=115200&profile=line")
-    if query.profile not in _ENCODERS:
-        raise UsageError(
-            f"serial: profile {query.profile} is planned and not built yet; use profile=line or profile=csv"
-        )
-    if (query.zone is None and len(context.zones) > 1) or (query.zone and query.zone not in context.zones):
-        seen = f"serial: zone {query.zone}" if query.zone else "serial: a line does not say which zone it is about"
-        raise UsageError(f"{seen}; the zones are {', '.join(context.zones) or 'none'}: add zone=NAME, one port a zone")
-    return SerialSink(uri.target, query.baud, query.profile, zone=query.zone)
+    _check_zone(query, context.zones)
+    profile = profile_by_name(query.profile, context.device, waves=query.waves)
+    link = SerialLink(uri.target, partial(SerialPort, baud=query.baud), profile, min(128, query.baud // 100))
+    return SerialSink(uri.target, link, query.zone)
+
+
+def _check_zone(query: _Query, zones: tuple[str, ...]) -> None:
+    unknown = query.zone is not None and query.zone not in zones
+    mixed = query.zone is None and query.profile != "frame" and len(zones) > 1
+    if unknown or mixed:
+        seen = f"serial: zone {query.zone}" if unknown else "serial: a line does not say which zone it is about"
+        frames = "" if unknown else ", or profile=frame"
+        raise UsageError(f"{seen}; the zones are {', '.join(zones) or 'none'}: add zone=NAME, one port a zone{frames}")
