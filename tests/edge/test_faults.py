@@ -60,7 +60,7 @@ def looks(frames: Iterable[Frame], *, thermal: bool = False) -> dict[int, Vitals
         ("freeze", "stale", "frozen"),
         ("black", "no_face", "no_face"),
         ("dim", None, "light_change"),
-        ("saturate", None, "not_alive"),
+        ("saturate", "stale", "frozen"),
         ("resize", "starting", "warming_up"),
     ],
 )
