@@ -221,10 +221,15 @@ def _first_lines(done: Sequence[Played]) -> Iterable[FirstLine]:
             seats = _of(done, mode, rate)
             for what, states in (("value", VALUE_STATES), ("ok", {"ok"})):
                 came = [
-                    next((row.t_s for row in rows if row.state in states and row.t_s <= scene.at_s), None)
+                    next((_since_s(rows, row) for row in rows if row.state in states and row.t_s <= scene.at_s), None)
                     for scene, rows in seats
                 ]
                 yield _first_line(f"{rate.upper()} {what}", mode, came, limit_s)
+
+
+def _since_s(rows: Sequence[Row], row: Row) -> float:
+    """Seconds since the first frame, one second before the first look."""
+    return round(row.t_s - rows[0].t_s + 1.0, 3)
 
 
 def _first_line(what: str, mode: str, came: Sequence[float | None], limit_s: float | None) -> FirstLine:

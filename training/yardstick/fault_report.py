@@ -218,9 +218,9 @@ def _leaving(result: Campaign) -> Picture:
     """When ``ok`` was left, by kind of fault; a cross at the right end where it never was."""
     picture = Picture(figsize=(9.0, 5.0), layout="constrained")
     for axis, rate in zip(picture.subplots(1, 2, sharey=True), ("hr", "rr"), strict=True):
-        names = [kind for kind in KINDS if getattr(KINDS[kind], rate)]
+        names = [name for name, kind in KINDS.items() if kind.hr or kind.rr]
         for line in result.kinds:
-            if line.rate != rate or line.kind not in names:
+            if line.rate != rate or line.kind not in names or not getattr(KINDS[line.kind], rate):
                 continue
             y = names.index(line.kind) + (0.15 if line.mode == "stream" else -0.15)
             colour = "#a23b72" if line.mode == "stream" else "#0b7261"
