@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import InputError, UsageError
+from edge.sinks.clocks import keeps_step
 from edge.sinks.records import Numerics, Rate, decode
 from edge.validation.source import Source, SourceLines
 
@@ -22,9 +23,6 @@ __all__ = ["Looks", "RateLooks", "RecordFile", "looks_from_numerics", "numerics_
 Floats = npt.NDArray[np.float64]
 
 _WANTED = "want records of mmrphys run --sink jsonl:FILE"
-_PACE = 0.02
-_SLACK_S = 2.0
-"""A live source's stream time keeps step with the monotonic clock to within this share, or this many seconds."""
 _CLOCK_STEP_S = 1.0
 
 
@@ -141,7 +139,7 @@ def _seconds(boot: Sequence[Numerics], field: str) -> Floats:
 def _keeps_step(boot: Sequence[Numerics]) -> bool:
     """Whether stream time passed as fast as the monotonic clock."""
     stream_s, made_s = (float(np.ptp(_seconds(boot, field))) for field in ("pts_ns", "mono_ns"))
-    return abs(stream_s - made_s) <= max(_SLACK_S, _PACE * stream_s)
+    return keeps_step(stream_s, made_s)
 
 
 def _wall_times(boot: Sequence[Numerics]) -> Floats:
