@@ -20,6 +20,8 @@ __all__ = ["RESERVED", "SCHEMES", "Keeper", "Kept", "Sink", "SinkContext", "sink
 
 SCHEMES: dict[str, str] = {
     "console": "edge.sinks.console",
+    "hl7": "edge.sinks.hl7",
+    "hl7s": "edge.sinks.hl7",
     "jsonl": "edge.sinks.jsonl",
     "mcap": "edge.sinks.mcap",
     "mqtt": "edge.sinks.mqtt",

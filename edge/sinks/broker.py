@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from edge.errors import UsageError
-from edge.uri import Uri, query_as, without_secrets
+from edge.sinks.peer import address_from_uri, check_encrypted, check_tls_files, tls_from_files
+from edge.uri import Uri, query_as
 
 __all__ = ["Broker", "broker_from_uri", "topic_level"]
 
@@ -68,17 +67,7 @@ class Broker:
         """TLS 1.2 or newer that checks the broker's certificate, None for plain MQTT; UsageError: unusable file."""
         if self.scheme == "mqtt":
             return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if self.cert is not None:
-                context.load_cert_chain(self.cert, self.key, password=_no_passphrase)
-        except (OSError, ValueError) as error:
-            files = ", ".join(name for name in (self.ca, self.cert, self.key) if name)
-            raise UsageError(
-                f"{self.name}: TLS files {files} cannot be used ({error}); want unencrypted PEM"
-            ) from error
-        return context
+        return tls_from_files(self.name, self.ca, self.cert, self.key)
 
 
 def broker_from_uri(uri: Uri, *, allow_plaintext: bool) -> Broker:
@@ -90,15 +79,12 @@ def broker_from_uri(uri: Uri, *, allow_plaintext: bool) -> Broker:
         A malformed address, a password in the URI, parameters that do not go together, or plain MQTT to another
         machine without leave.
     """
-    address = _address(uri)
+    address = address_from_uri(uri, "broker", _FORM, "; use ?user=&password_file=")
     query = query_as(uri, _Query)
     _check_together(uri, query)
     host = address.hostname or ""
-    if uri.scheme == "mqtt" and not (allow_plaintext or query.plaintext or _is_loopback(host)):
-        raise UsageError(
-            f"mqtt://{host} would send vitals unencrypted over the network; use mqtts://, or accept it with the line "
-            "`allow_plaintext = true` in kit.toml, or with `?plaintext=1` in the URI"
-        )
+    if uri.scheme == "mqtt":
+        check_encrypted(uri, host, allowed=allow_plaintext or query.plaintext)
     return Broker(
         uri.scheme,
         host,
@@ -139,37 +125,7 @@ def _discovery_topic(given: str | None) -> str | None:
     return "homeassistant" if given in {"1", "true"} else topic_level(str(given), "ha prefix")
 
 
-def _address(uri: Uri) -> SplitResult:
-    try:
-        address = urlsplit(f"{uri.scheme}:{uri.target}")
-        in_range = address.port != 0
-    except ValueError:
-        address, in_range = urlsplit(""), False
-    if "@" in address.netloc:
-        raise UsageError(
-            f"{uri.scheme}: a user or password in the URI shows in process lists; use ?user=&password_file="
-        )
-    if not address.hostname or not in_range:
-        seen = without_secrets(f"{uri.scheme}:{uri.target}")
-        raise UsageError(f"{seen} is no broker's address; write {_FORM}")
-    return address
-
-
 def _check_together(uri: Uri, query: _Query) -> None:
     if query.password_file is not None and query.user is None:
         raise UsageError(f"{uri.scheme}: password_file needs user; add &user=NAME")
-    if query.key is not None and query.cert is None:
-        raise UsageError(f"{uri.scheme}: key needs cert; add &cert=FILE")
-    if uri.scheme == "mqtt" and (query.ca or query.cert):
-        raise UsageError("mqtt: ca, cert and key are for TLS; write mqtts://")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _no_passphrase() -> str:
-    return ""  # else OpenSSL would ask on the terminal and wait
+    check_tls_files(uri, "mqtt", query.ca, query.cert, query.key)

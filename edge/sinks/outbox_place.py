@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from edge.sinks.broker import Broker
 
-__all__ = ["MEMORY", "outbox_file"]
+__all__ = ["MEMORY", "outbox_file", "outbox_named"]
 
 MEMORY = "memory"
 """The value of ``outbox=`` that keeps nothing on disk."""
@@ -20,10 +20,14 @@ def outbox_file(broker: Broker, device: str, environment: Mapping[str, str] = os
 
     ``outbox=FOLDER`` of the URI wins, then systemd's ``STATE_DIRECTORY``, ``XDG_STATE_HOME``, ``~/.local/state``.
     """
-    if broker.outbox == MEMORY:
+    return outbox_named(f"{broker.host}-{broker.port}-{broker.site}-{device}", broker.outbox, environment)
+
+
+def outbox_named(name: str, given: str | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The file for what waits under a ``name`` of its own; ``given`` is the ``outbox=`` of the URI."""
+    if given == MEMORY:
         return None
-    name = quote(f"{broker.host}-{broker.port}-{broker.site}-{device}", safe="")
-    return _folder(broker.outbox, environment) / f"{name[:200]}.outbox"
+    return _folder(given, environment) / f"{quote(name, safe='')[:200]}.outbox"
 
 
 def _folder(given: str | None, environment: Mapping[str, str]) -> Path:
