@@ -52,7 +52,19 @@ class MllpLink:
     def gone(self) -> bool:
         """Whether the receiver has closed the connection, or speaks without being asked."""
         readable, _, _ = select.select([self._socket], [], [], 0.0)
-        return bool(readable)
+        if not readable:
+            return False
+        self._socket.settimeout(0.0)
+        try:
+            self._socket.recv(_CHUNK)
+        except (
+            BlockingIOError,
+            ssl.SSLWantReadError,
+        ):  # a word of TLS 1.3 itself: its tickets come after the handshake
+            return False
+        except OSError:
+            return True
+        return True
 
     def abort(self) -> None:
         """End the connection at once; a call that waits on it fails."""

@@ -19,7 +19,8 @@ Manner = Literal["AA", "AE", "AR", "hang", "cut", "cut in the middle", "wrong id
 class MllpServer:
     """``manner`` is asked for each message (its number from 0, its text) how to treat it; one client at a time.
 
-    ``taken`` holds what was acknowledged with AA, ``seen`` all that came whole. ``stop`` and ``start`` are a restart.
+    ``taken`` holds what was acknowledged with AA, ``seen`` all that came whole, ``clients`` counts connections.
+    ``stop`` and ``start`` are a restart.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class MllpServer:
         self.port = free_port()
         self.taken: list[str] = []
         self.seen: list[str] = []
+        self.clients = 0
         self._manner = manner
         self._tls = tls
         self._ears: socket.socket | None = None
@@ -55,6 +57,7 @@ class MllpServer:
         with contextlib.suppress(OSError):  # stopped
             while True:
                 client, _ = ears.accept()
+                self.clients += 1
                 with contextlib.suppress(OSError):
                     self._client = client if self._tls is None else self._tls.wrap_socket(client, server_side=True)
                     self._serve(self._client)

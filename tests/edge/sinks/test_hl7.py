@@ -72,6 +72,7 @@ def test_looks_arrive_in_order_and_are_forgotten_when_acknowledged(server, conne
     assert ids(receiver.taken) == list(range(1, 21))
     assert sink.connected
     assert sink.close() == 0
+    assert receiver.clients == 1
     assert "no time of day" not in receiver.taken[0], "its health record said that it is live"
     connect(receiver.port).close()
     assert len(receiver.seen) == 20, "nothing is left to be sent again"
@@ -183,6 +184,7 @@ def test_over_tls_both_sides_show_a_certificate(server, certificate, tmp_path):
     sink.write(Kit("a" * 16).look(), 0)
     until(lambda: receiver.taken, "a message over TLS")
     assert sink.close() == 0
+    assert receiver.clients == 1, "the tickets of TLS 1.3 are no end of the connection"
     stranger = sink_from_uri(f"hl7s://localhost:{receiver.port}?outbox={tmp_path}/2", SinkContext("kit-7"))
     stranger.open()
     until(lambda: "CERTIFICATE_VERIFY_FAILED" in (stranger._complaint or ""), "the certificate to be refused")

@@ -62,7 +62,7 @@ def test_a_message_says_what_where_and_when():
     assert "research use, not a medical device" in message.to_er7()
 
 
-@pytest.mark.parametrize(("hr", "rr"), itertools.product(STATES, ["ok", "lost"]))
+@pytest.mark.parametrize(("hr", "rr"), list(itertools.product(STATES, ["ok", "lost"])))
 def test_only_ok_has_a_value_and_the_rest_is_marked(hr, rr):
     message = parsed(Kit("a" * 16).look(hr, rr))
     for name, state, obx in zip(("hr", "rr"), (hr, rr), rates(message), strict=True):
