@@ -200,6 +200,8 @@ class _EdfSeries:
             return
         self._file.close()
         name, part = self._name, self._part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
         part.rename(name)
         self._done.add(self._run.boot)
         self._report.files.append(name)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyedflib
 
-from edge.errors import FaultError, InputError
+from edge.errors import FaultError, InputError, UsageError
 from edge.health.edf_grid import MISSING, DataRecord, Grid, Signal, record_seconds
 from edge.health.survey import Run, Zone
 from edge.sinks.reading import reading_from_rate
@@ -77,7 +77,7 @@ class EdfFile:
             self._writer = pyedflib.EdfWriter(str(path), len(self._signals), pyedflib.FILETYPE_EDFPLUS)
             self._write_head(run, subject)
         except OSError as error:
-            raise FaultError(f"{path} cannot be written: {error}; name a file in a folder you may write to") from error
+            raise UsageError(f"{path} cannot be made: {error}; name a new file in a folder you may write to") from error
 
     @property
     def lost(self) -> int:

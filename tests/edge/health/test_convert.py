@@ -33,6 +33,14 @@ def test_csv_has_a_row_a_second_with_a_value_only_where_it_was_ok(two_runs, caps
     assert "37 rows written" in capsys.readouterr().err
 
 
+def test_without_out_it_goes_to_standard_output(two_runs, capfdbinary):
+    assert main(["convert", str(two_runs), "--to", "csv"]) == 0
+    written = capfdbinary.readouterr().out
+    assert written.count(b"\r\n") == 38
+    assert main(["convert", str(two_runs), "--to", "csv", "--out", str(two_runs.with_suffix(".csv"))]) == 0
+    assert two_runs.with_suffix(".csv").read_bytes() == written
+
+
 def test_csv_is_rfc_4180_and_no_formula():
     assert row_from_cells(['=1+1"', "a,b", None, -3.5, "@x"]) == b'"\'=1+1""","a,b",,-3.5,\'@x\r\n'
 

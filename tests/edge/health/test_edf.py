@@ -124,10 +124,10 @@ def test_a_value_never_reads_as_missing():
     assert list(digital) == [MISSING + 1, MISSING + 1, 32767, MISSING]
 
 
-def test_a_file_without_room_ends_with_one_line(two_runs, tmp_path, capsys):
+def test_a_file_without_a_folder_ends_with_one_line(two_runs, tmp_path, capsys):
     missing = tmp_path / "no" / "such.edf"
-    assert main(["convert", str(two_runs), "--to", "edf", "--out", str(missing)]) == 5
-    assert "cannot be written" in capsys.readouterr().err
+    assert main(["convert", str(two_runs), "--to", "edf", "--out", str(missing)]) == 2
+    assert "cannot be made" in capsys.readouterr().err
     records = list(night(Kit("1" * 16), 3))
     run = survey_of(records).run_of(records[0])
     assert [signal.label for signal in signals_of(run, run.zones["main"])][:2] == ["Pleth camera", "HR"]
