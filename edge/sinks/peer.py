@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from edge.errors import UsageError
 from edge.uri import Uri, without_secrets
 
-__all__ = ["address_from_uri", "check_encrypted", "check_tls_files", "tls_from_files"]
+__all__ = ["address_from_uri", "check_encrypted", "check_tls_files", "is_loopback", "tls_from_files"]
 
 
 def address_from_uri(uri: Uri, what: str, form: str, instead: str = "") -> SplitResult:
@@ -35,7 +35,7 @@ def address_from_uri(uri: Uri, what: str, form: str, instead: str = "") -> Split
 
 def check_encrypted(uri: Uri, host: str, *, allowed: bool) -> None:
     """UsageError when vitals would leave this machine unencrypted (``uri`` is of a plain scheme) without leave."""
-    if not (allowed or _is_loopback(host)):
+    if not (allowed or is_loopback(host)):
         raise UsageError(
             f"{uri.scheme}://{host} would send vitals unencrypted over the network; use {uri.scheme}s://, or accept it "
             "with the line `allow_plaintext = true` in kit.toml, or with `?plaintext=1` in the URI"
@@ -63,11 +63,12 @@ def tls_from_files(name: str, ca: str | None, cert: str | None, key: str | None)
     return context
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, as written in a URI or header without its port, is this machine alone."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host.lower() == "localhost"
 
 
 def _no_passphrase() -> str:

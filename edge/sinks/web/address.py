@@ -19,9 +19,10 @@ from pathlib import Path
 import msgspec
 
 from edge.errors import UsageError
+from edge.sinks.peer import is_loopback
 from edge.uri import Uri, query_as
 
-__all__ = ["Address", "address_from_uri", "is_loopback"]
+__all__ = ["Address", "address_from_uri"]
 
 _DEFAULT = "127.0.0.1:8080"
 _SHORTEST_TOKEN = 16
@@ -151,14 +152,6 @@ class _Query(msgspec.Struct):
     token_file: str | None = None
     names: str = ""
     plaintext: bool = False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as written in a URI or header without its port, is this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _host_port(target: str) -> tuple[str, int]:

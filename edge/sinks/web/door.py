@@ -13,7 +13,8 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from edge.sinks.web.address import Address, is_loopback
+from edge.sinks.peer import is_loopback
+from edge.sinks.web.address import Address
 
 __all__ = ["Door"]
 
