@@ -96,7 +96,7 @@ class Keeper(Protocol):
 
     @property
     def waiting(self) -> int:
-        """How many records its peer has not confirmed."""
+        """How many records could not go out at once and are not confirmed by its peer."""
 
 
 def sink_from_uri(text: str, context: SinkContext) -> Sink:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 
 from edge.errors import MmrphysError
 from edge.sinks import Sink, SinkContext
@@ -27,7 +27,7 @@ from edge.sinks.home_assistant import (
     config_topic,
     state_topic,
 )
-from edge.sinks.mqtt_link import Link, Version
+from edge.sinks.mqtt_link import POLL_S, Link, Version
 from edge.sinks.mqtt_topics import device_topic, message_from_record
 from edge.sinks.outbox import Message, Outbox
 from edge.sinks.outbox_place import outbox_file
@@ -51,7 +51,9 @@ class MqttSink:
     """Sends records to a broker, now or when it is back. ``clock`` is CLOCK_MONOTONIC in ns, as in ``record.mono_ns``.
 
     The network needs somebody who answers its pings, so this sink has one thread of its own; ``write`` only stores.
-    ``outbox`` by default is that of the broker and device.
+    ``outbox`` by default is that of the broker and device. Where one thread serves many sinks, ``drive`` takes what
+    the own thread would have run: an iterator whose every step does what there is to do, without waiting, and gives
+    for how many seconds nothing more is likely. Closing it is what a crash is: no word to the broker.
     """
 
     def __init__(
@@ -60,12 +62,13 @@ class MqttSink:
         device: str,
         clock: Callable[[], int] = time.monotonic_ns,
         outbox: Outbox | None = None,
+        drive: Callable[[Iterator[float]], None] | None = None,
     ) -> None:
         self._broker = broker
         self._client_id = f"mmrphys-{device}"
         self._root = device_topic(broker.site, device)
         self._clock = clock
-        self._outbox = outbox or Outbox(Store(outbox_file(broker, device)))
+        self._outbox = Outbox(Store(outbox_file(broker, device))) if outbox is None else outbox  # empty is falsy
         self._zones = ZoneState()
         self._version: Version = "5"
         self._status_topic = f"{self._root}/status"
@@ -75,7 +78,10 @@ class MqttSink:
         self._wait_s = _RECONNECT_S[0]
         self._close_by_ns: int | None = None
         self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._over = threading.Event()
+        self._started = False
+        self._drive = drive or self._in_own_thread
+        self._poll_s = 0.0 if drive else POLL_S
 
     @property
     def name(self) -> str:
@@ -94,8 +100,8 @@ class MqttSink:
 
     @property
     def waiting(self) -> int:
-        """Records that the broker has not confirmed."""
-        return len(self._outbox)
+        """Records that could not go out at once: the backlog, and without a connection all that is not confirmed."""
+        return self._outbox.backlog if self.connected else len(self._outbox)
 
     def open(self) -> None:
         """Check the secrets, open the outbox and start connecting in the background."""
@@ -104,8 +110,8 @@ class MqttSink:
         self._outbox.open()
         if len(self._outbox):
             log.info("%s: %d records wait from before", self.name, len(self._outbox))
-        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self._thread.start()
+        self._started = True
+        self._drive(self._life())
 
     def write(self, record: Record, pts_ns: int) -> None:  # noqa: ARG002 - the protocol's; the record holds it
         """Take one record; UsageError when its zone cannot be a part of a topic.
@@ -124,12 +130,12 @@ class MqttSink:
 
     def close(self) -> int:
         """Send what waits for at most 3 s when the broker is there, then ``offline``; the rest is for the next run."""
-        thread, self._thread = self._thread, None
-        if thread is None:
+        started, self._started = self._started, False
+        if not started:
             return self._outbox.lost + self._refused
         self._close_by_ns = self._clock() + int(_FLUSH_S * 1e9)
         self._closing.set()
-        thread.join(_FLUSH_S + 2 * _FAREWELL_S)
+        self._over.wait(_FLUSH_S + 2 * _FAREWELL_S)
         waiting = self._outbox.close()
         if waiting:
             log.warning("%s: %d records wait for the next run with this sink", self.name, waiting)
@@ -149,22 +155,34 @@ class MqttSink:
             topic = state_topic(self._root, record.zone)
             self._outbox.put(Message(topic, state, record.mono_ns, qos=0, lifetime_ns=LIFETIME_S * 10**9))
 
-    def _run(self) -> None:
-        while True:
-            last_chance = self._closing.is_set()
-            try:
-                if self._serve() or last_chance:
-                    return
-            except Exception as error:  # the thread's edge: a fault here must not end the sink
-                log.exception("%s: connection failed unexpectedly", self.name)
-                self._complaint = str(error)
-            self._closing.wait(self._wait_s)
-            self._wait_s = min(2 * self._wait_s, _RECONNECT_S[1])
+    def _in_own_thread(self, life: Iterator[float]) -> None:
+        threading.Thread(target=self._run, args=(life,), name=self.name, daemon=True).start()
 
-    def _serve(self) -> bool:
+    def _run(self, life: Iterator[float]) -> None:
+        for rest_s in life:
+            if rest_s > POLL_S:  # shorter ones were spent waiting for the network
+                self._closing.wait(rest_s)
+
+    def _life(self) -> Iterator[float]:
+        """One connection after the other, until all was said; gives for how long to rest."""
+        try:
+            while True:
+                last_chance = self._closing.is_set()
+                try:
+                    if (yield from self._serve()) or last_chance:
+                        return
+                except Exception as error:  # the thread's edge: a fault here must not end the sink
+                    log.exception("%s: connection failed unexpectedly", self.name)
+                    self._complaint = str(error)
+                yield self._wait_s
+                self._wait_s = min(2 * self._wait_s, _RECONNECT_S[1])
+        finally:
+            self._over.set()
+
+    def _serve(self) -> Generator[float, None, bool]:
         """One connection; True when it ended because all was said."""
         try:
-            link = Link(self._broker, self._client_id, self._status_topic, self._version)
+            link = Link(self._broker, self._client_id, self._status_topic, self._version, self._poll_s)
         except (OSError, ValueError, MmrphysError) as error:
             self._complain(str(error))
             return False
@@ -177,6 +195,10 @@ class MqttSink:
                 if self._finished(link):
                     link.disconnect()
                     return True
+                yield POLL_S
+        except GeneratorExit:
+            link.abandon()
+            raise
         finally:
             self._hear_answers(link, drain)
             self._outbox.give_back(message for message, _ in link.unacknowledged.values() if message is not None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import struct
 import time
 from typing import Any, Literal, NamedTuple
@@ -16,12 +18,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.sinks.broker import Broker
 from edge.sinks.outbox import Message
 
-__all__ = ["Answer", "Link", "Version"]
+__all__ = ["POLL_S", "Answer", "Link", "Version"]
 
 Version = Literal["5", "3.1.1"]
 
 _KEEPALIVE_S = 5
-_POLL_S = 0.02
+POLL_S = 0.02
 _UNACKNOWLEDGED = 100
 _UNACKNOWLEDGED_311 = 20
 """Version 3.1.1 has no word for how many the broker takes at once; this is the default of common brokers."""
@@ -48,15 +50,20 @@ class Answer(NamedTuple):
 class Link:
     """Connects when made, and is driven by one thread through :meth:`step`.
 
-    Without ``will_topic`` nobody is told of its loss.
+    Without ``will_topic`` nobody is told of its loss. A step waits for at most ``poll_s`` for something to happen.
     ``accepted`` is True once the broker let us in, ``reason`` says why not or why no longer, ``too_new`` whether it was
     for the version. ``unacknowledged`` maps packet id to the message not yet confirmed (None for an announcement) and
-    when it was sent, ``answers`` and ``heard`` (topic, payload) collect what the broker said.
+    when it was sent, ``answers`` and ``heard`` (topic, payload) collect what the broker said; ``subscribed``
+    counts the subscriptions that it granted.
     """
 
-    def __init__(self, broker: Broker, client_id: str, will_topic: str | None, version: Version = "5") -> None:
+    def __init__(
+        self, broker: Broker, client_id: str, will_topic: str | None, version: Version = "5", poll_s: float = POLL_S
+    ) -> None:
+        self._poll_s = poll_s
         self.accepted = self.too_new = self._given_up = False
         self.reason = ""
+        self.subscribed = 0
         self.answers: list[Answer] = []
         self.heard: list[tuple[str, bytes]] = []
         self.unacknowledged: dict[int, tuple[Message | None, int]] = {}
@@ -78,6 +85,7 @@ class Link:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
         self._client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S)
         self._linger(_DISCARD)
 
@@ -87,10 +95,29 @@ class Link:
             self._given_up = False
             self.disconnect()
             return False
-        code = self._client.loop(_POLL_S)
+        code = self._move_bytes()
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and not self.reason:
             self.reason = error_string(code).rstrip(".").lower()
         return code == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _move_bytes(self) -> MQTTErrorCode:
+        """What the library's ``loop`` does, but by poll(2): its select(2) fails from the 1024th open file on."""
+        connection = self._client.socket()
+        if connection is None or connection.fileno() < 0:
+            return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        decrypted = connection.pending() if isinstance(connection, ssl.SSLSocket) else 0
+        ready = select.poll()
+        ready.register(connection, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+        for _, events in ready.poll(0 if decrypted else round(self._poll_s * 1e3)) or ((0, 0),):
+            if events & ~select.POLLOUT or decrypted:
+                code = self._client.loop_read()
+                if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return code
+            if events & select.POLLOUT:
+                code = self._client.loop_write()
+                if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return code
+        return self._client.loop_misc()
 
     @property
     def free(self) -> bool:
@@ -139,10 +166,15 @@ class Link:
     def abandon_when_stalled(self, now_ns: int, limit_s: float) -> None:
         """Break the connection off when a confirmation is due for longer than ``limit_s``."""
         oldest_ns = next((sent_ns for _, sent_ns in self.unacknowledged.values()), now_ns)
-        port = self._client.socket()
-        if now_ns - oldest_ns > limit_s * 1e9 and port is not None:
-            port.close()
+        if now_ns - oldest_ns > limit_s * 1e9:
+            self.abandon()
             self.reason = f"no confirmation for {limit_s:.0f} s"
+
+    def abandon(self) -> None:
+        """Close the connection without a word, as a crash does: the next :meth:`step` is the last."""
+        connection = self._client.socket()
+        if connection is not None:
+            connection.close()
 
     def disconnect(self) -> None:
         """Say good-bye, so that the broker does not publish the last will."""
@@ -175,6 +207,12 @@ class Link:
         if message is not None:
             refusal = str(code) if code.is_failure else ""
             self.answers.append(Answer(message, refusal, code.value in _QUOTA, time.monotonic_ns() - sent_ns))
+
+    def _on_subscribe(self, _client: Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:
+        refused = [code for code in codes if code.is_failure]
+        self.subscribed += len(codes) - len(refused)
+        if refused:
+            self.give_up(f"subscription refused: {refused[0]}")
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.heard.append((message.topic, bytes(message.payload)))

@@ -84,6 +84,12 @@ class Outbox:
             return self._store.count - len(self._confirmed) + sum(message.row is None for message in self._fresh)
 
     @property
+    def backlog(self) -> int:
+        """How many messages wait in the store, neither fresh nor on their way."""
+        with self._lock:
+            return self._store.count - len(self._held) + len(self._page)
+
+    @property
     def dropped(self) -> int:
         """Messages given up, for whatever reason."""
         return self._late + self.lost
