@@ -60,7 +60,7 @@ PANELS: dict[str, tuple[str, ...]] = {
 
 EPILOG = (
     "Exit codes: 0 done, 2 bad usage or configuration, 3 input unusable, 4 bundle refused, 5 runtime fault, "
-    "6 evidence too weak, 130 interrupted. A run that a signal stops ends in order with 0. "
+    "6 evidence too weak, 130 interrupted; 1 from fleet: one is away. A run that a signal stops ends in order with 0. "
     "Anywhere on the line: --debug for tracebacks, -v for more log lines."
 )
 GLOBAL_SWITCHES = frozenset({"--debug", "--verbose", "-v"})
