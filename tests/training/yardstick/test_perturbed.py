@@ -244,9 +244,10 @@ class Notes:
         self.cells: list[np.ndarray] = []
         self.forgets = self.restarts = 0
 
-    def take(self, frame: ModelFrame, _displacement: Any) -> None:
+    def take(self, frame: ModelFrame, _displacement: Any) -> list[Any]:
         self.restarts += frame.restart
         self.cells.append(frame.data[:3])
+        return []
 
     def clip(self) -> None:
         return None
