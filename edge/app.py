@@ -87,11 +87,12 @@ def run_kit(
     stop: threading.Event,
     watch: Callable[[Output], None] | None = None,
     recording: RecordingPlan | None = None,
+    begun: Callable[[Run], None] | None = None,
 ) -> int:
     """Run what ``kit`` describes until its input ends, ``seconds`` are over, nobody takes records or ``stop`` is set.
 
     Gives the exit code. ``seconds`` are stream time; of live input they are seconds since the start. ``watch`` is
-    shown every output of the pipeline on the way to the sinks.
+    shown every output of the pipeline on the way to the sinks, ``begun`` the run before its first frame.
 
     With ``check`` everything is opened, reported and closed again. A link whose other end is away is reported as such
     and is no error, for a run would keep trying. The report goes to standard error, with ``as_json`` as JSON to
@@ -130,7 +131,8 @@ def run_kit(
         rig.check_cameras(_ids(cameras))
         live = any(camera.live for camera in cameras)
         tracker = _tracker(kit, Lag(_LIVE_LAG_FRAMES, aside.start) if live else Lag())
-        run = partial(Run, kit, cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream, lookout=lookout)
+        parts = cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream
+        run = partial(Run, kit, *parts, lookout=lookout, begun=begun)
         if check or recording is None:
             return run().check(as_json=as_json) if check else run().to_the_end(opened, as_json=as_json)
         with closing(_tape(recording, kit, cameras, bundle, runtime, rig)) as tape:
@@ -245,8 +247,9 @@ class Run:
         stream: Stream | None = None,
         tape: Tape = NO_RECORDING,
         lookout: Lookout | None = None,
+        begun: Callable[[Run], None] | None = None,
     ) -> None:
-        self._watch = watch
+        self._watch, self._begun = watch, begun
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
         self._rig, self._lookout = rig, lookout
         self._live = any(camera.live for camera in cameras)
@@ -274,6 +277,11 @@ class Run:
         self._told_of_tape = False
         self._newest_ns = 0
 
+    @property
+    def waiting(self) -> dict[str, float]:
+        """How full the queues are, 0..1: that of the fullest camera, and of each sink by its name. From any thread."""
+        return {"cameras": self._inbox.waiting} | {worker.sink.name: worker.filled for worker in self._workers}
+
     def check(self, *, as_json: bool) -> int:
         """Open and close the sinks (cameras, bundle and runtime are open already) and say what there is."""
         with self._sinks_open():
@@ -292,6 +300,8 @@ class Run:
         """
         with self._sinks_open():
             opened.pop_all()
+            if self._begun is not None:
+                self._begun(self)
             self._frames_to_records()
         self._keep(self._tape.close())
         if as_json:

@@ -279,6 +279,11 @@ class SinkWorker:
         return self.sink.waiting if isinstance(self.sink, Keeper) else 0
 
     @property
+    def filled(self) -> float:
+        """How full its queue is, 0..1."""
+        return self._queue.qsize() / self._queue.maxsize
+
+    @property
     def over(self) -> bool:
         """True when no more records can go this way: the reader has left, the sink failed, or its thread is gone."""
         return self._reader_left or self._broken or not self._thread.is_alive()
