@@ -42,7 +42,7 @@ __all__ = ["KIND", "Limits", "Result", "Sample", "from_uri", "main", "soak"]
 T = TypeVar("T", int, float)
 KIND = "soak"
 SCHEME = "heard"
-SCENE = "again:?seconds={seconds:g}&width=1280&height=720&hr=72&rr=15&seed=1&quality=90"
+SCENE = "again:?seconds={seconds:g}&width=1280&height=720&hr=72&rr=15&seed=1&quality=92"
 DRAWN_S = 20.03
 """601 frames at 30 and 175 at 8.7 a second: both cameras turn round every 20 s, at the same moments."""
 EVERY_S = 5.0

@@ -54,7 +54,7 @@ from edge.vitals import Mode, Vitals
 __all__ = ["KIND", "Result", "Row", "main", "measured"]
 
 KIND = "whole loop"
-SCENE = "synthetic:?seconds=20.03&width=1280&height=720&hr=72&rr=15&seed=1&quality=90"
+SCENE = "synthetic:?seconds=20.03&width=1280&height=720&hr=72&rr=15&seed=1&quality=92"
 BLOCK_S = 5.0
 WARM_UP_S = 30.0
 """A stream is believed after 27 s."""

@@ -9,6 +9,7 @@ nothing is invented, and nothing is averaged either, so the caller reports ``fac
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -48,7 +49,7 @@ class Box:
     h: float
 
     def __post_init__(self) -> None:
-        if not (self.w > 0.0 and self.h > 0.0 and np.isfinite([self.x, self.y, self.w, self.h]).all()):
+        if not (self.w > 0.0 and self.h > 0.0 and all(map(math.isfinite, (self.x, self.y, self.w, self.h)))):
             raise ValueError(f"a box has a finite place and a positive size; seen {self}")
 
     @property

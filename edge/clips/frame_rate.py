@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
+from operator import sub
 
 import numpy as np
 
@@ -41,6 +43,15 @@ class RateMeter:
         self._stamps_ns.append(pts_ns)
         while pts_ns - self._stamps_ns[0] > self._span_ns:
             self._stamps_ns.popleft()
+
+    @property
+    def period_ns(self) -> float | None:
+        """The median spacing, as :attr:`rate` has it, at a price that one can pay on every frame."""
+        if len(self._stamps_ns) < 3:
+            return None
+        spacings = sorted(map(sub, islice(self._stamps_ns, 1, None), self._stamps_ns))
+        upper = len(spacings) // 2
+        return float(spacings[upper]) if len(spacings) % 2 else 0.5 * (spacings[upper - 1] + spacings[upper])
 
     @property
     def rate(self) -> StreamRate | None:

@@ -49,6 +49,14 @@ class Mark(IntFlag):
     """As ``RGB_BRIDGED``, or the last cells held, or a constant, because thermal was absent."""
 
 
+_BOOLS = (False, True)
+_RGB_MARKS = {
+    (gap, bridged): Mark(Mark.RGB_GAP * gap | Mark.RGB_BRIDGED * bridged) for gap in _BOOLS for bridged in _BOOLS
+}
+_THERMAL_MARKS = {marked: Mark(mark * (Mark.THERMAL_GAP // Mark.RGB_GAP)) for marked, mark in _RGB_MARKS.items()}
+"""Of a sample that is in a gap, bridged: flags are slow to make."""
+
+
 @dataclass(frozen=True, slots=True)
 class GridClock:
     """The grid ``t0_ns + k * 1e9 / fps``; each time is rounded on its own, so errors never add up."""
@@ -155,8 +163,8 @@ class Resampler:
         return sample
 
     def _misses_frames(self, spacing_ns: int) -> bool:
-        rate = self.meter.rate
-        return rate is not None and spacing_ns > GAP_PERIODS * rate.period_ns
+        period_ns = self.meter.period_ns
+        return period_ns is not None and spacing_ns > GAP_PERIODS * period_ns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,10 +245,10 @@ class PairGrid:
         return frames
 
     def _frame(self, rgb: GridSample, thermal: GridSample | None) -> ModelFrame:
-        marks = Mark.RGB_GAP * rgb.gap | Mark.RGB_BRIDGED * rgb.bridged
+        marks = _RGB_MARKS[rgb.gap, rgb.bridged]
         data = rgb.cells
         if thermal is not None:
-            marks |= Mark.THERMAL_GAP * thermal.gap | Mark.THERMAL_BRIDGED * thermal.bridged
+            marks |= _THERMAL_MARKS[thermal.gap, thermal.bridged]
             data = np.concatenate((rgb.cells, thermal.cells))
         restart, self._last_k = rgb.k - 1 != self._last_k, rgb.k
-        return ModelFrame(rgb.k, self._clock.t_ns(rgb.k), data, Mark(marks), restart)
+        return ModelFrame(rgb.k, self._clock.t_ns(rgb.k), data, marks, restart)

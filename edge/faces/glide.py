@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from edge.clips.crop import Box
 
 __all__ = ["Glide", "distance", "prominence", "square"]
 
+_Place = tuple[float, float, float]
+"""Centre and side."""
 NS_PER_S = 1_000_000_000
 STILL_SHARE = 2e-4
 """A gliding box this near its goal (share of the side) is there."""
@@ -35,11 +36,11 @@ class Glide:
         share = -math.expm1(-(pts_ns - self._at_ns) / self._stage_ns)
         goal = _centre_side(self.goal)
         self._at_ns = pts_ns
-        self._first = self._first + share * (goal - self._first)
-        self._second = self._second + share * (self._first - self._second)
-        if np.abs(self._second - goal).max() < STILL_SHARE * goal[2]:
+        self._first = _nearer(self._first, goal, share)
+        self._second = _nearer(self._second, self._first, share)
+        if max(abs(is_at - wanted) for is_at, wanted in zip(self._second, goal, strict=True)) < STILL_SHARE * goal[2]:
             return self.goal
-        x, y, side = (float(value) for value in self._second)
+        x, y, side = self._second
         return Box(x - 0.5 * side, y - 0.5 * side, side, side)
 
 
@@ -51,8 +52,9 @@ def square(box: Box) -> Box:
 
 def distance(box: Box, other: Box) -> float:
     """How far ``box`` is from ``other``, in sides of ``other``: the larger of shift and change of size."""
-    x, y, side = (_centre_side(box) - _centre_side(other)) / max(other.w, other.h)
-    return float(max(math.hypot(x, y), abs(side)))
+    here, there = _centre_side(box), _centre_side(other)
+    x, y, side = ((a - b) / there[2] for a, b in zip(here, there, strict=True))
+    return max(math.hypot(x, y), abs(side))
 
 
 def prominence(box: Box, shape: tuple[int, ...]) -> float:
@@ -62,5 +64,11 @@ def prominence(box: Box, shape: tuple[int, ...]) -> float:
     return max(box.w, box.h) * float(1.0 - 0.5 * off_centre)
 
 
-def _centre_side(box: Box) -> npt.NDArray[np.float64]:
-    return np.array([*box.centre, max(box.w, box.h)])
+def _centre_side(box: Box) -> _Place:
+    return *box.centre, max(box.w, box.h)
+
+
+def _nearer(place: _Place, goal: _Place, share: float) -> _Place:
+    """``place``, a share of the way nearer to ``goal``."""
+    x, y, side = (at + share * (wanted - at) for at, wanted in zip(place, goal, strict=True))
+    return x, y, side

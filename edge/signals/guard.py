@@ -47,29 +47,36 @@ class Disagreement:
 
 
 class _Pair:
-    """Two running means of one quantity ``[n]``: a value weighs 1/e after ``fast`` or ``slow`` later ones."""
+    """Two running means of one quantity of ``n`` numbers: a value weighs 1/e after ``fast`` or ``slow`` later ones.
+
+    Plain numbers: arrays of two would cost more than all the rest of the guard.
+    """
 
     def __init__(self, fast: float, slow: float, n: int = 1) -> None:
-        self._decay = np.exp([[-1.0 / fast], [-1.0 / slow]])
-        self._weight, self._mean = np.zeros((2, 1)), np.zeros((2, n))
+        self._decay: list[float] = np.exp([-1.0 / fast, -1.0 / slow]).tolist()
+        self._n = n
+        self.begin()
 
     def begin(self) -> None:
-        self._weight[:] = self._mean[:] = 0.0
+        self._weight, self._mean = [0.0, 0.0], [[0.0] * self._n, [0.0] * self._n]
 
-    def add(self, value: float | npt.NDArray[np.floating]) -> None:
-        self._weight = self._decay * self._weight + 1.0
-        self._mean += (value - self._mean) / self._weight
+    def add(self, *values: float) -> None:
+        for speed, decay in enumerate(self._decay):
+            self._weight[speed] = weight = decay * self._weight[speed] + 1.0
+            self._mean[speed] = [
+                mean + (value - mean) / weight for mean, value in zip(self._mean[speed], values, strict=True)
+            ]
 
     @property
     def apart(self) -> float:
         """The largest distance of fast from slow."""
-        return float(np.abs(self._mean[0] - self._mean[1]).max())
+        return max(abs(fast - slow) for fast, slow in zip(*self._mean, strict=True))
 
     @property
     def ratio(self) -> float:
         """Logarithm of fast over slow, of one quantity that is not negative."""
-        fast, slow = self._mean[:, 0] + 1e-12
-        return float(np.log(fast / slow))
+        (fast,), (slow,) = self._mean
+        return float(np.log((fast + 1e-12) / (slow + 1e-12)))
 
 
 class Guard:
@@ -105,13 +112,11 @@ class Guard:
         brightness, places, difference = self._pairs
         rows, columns = SKIN_CELLS
         level = max(float(rgb[:, rows, columns].mean()), 1.0)
-        brightness.add(np.log(level))
-        places.add(place)
+        brightness.add(float(np.log(level)))
+        places.add(*place.tolist())
         if self._before is not None:
             change = (rgb - self._before).mean(axis=0) / level
-            difference.add(
-                float(np.median(change * change))
-            )  # a blink or a hand in some cells is none of the whole face
+            difference.add(_median(change * change))  # a blink or a hand in some cells is none of the whole face
         self._before = rgb
 
     def _cause(self) -> str | None:
@@ -123,3 +128,9 @@ class Guard:
         if abs(apart.difference) > rules.difference:
             return "light_change" if apart.brightness / rules.brightness > apart.place / rules.place else "motion"
         return None
+
+
+def _median(values: npt.NDArray[np.float32]) -> float:
+    """Of an odd number of values."""
+    middle = values.size // 2
+    return float(np.partition(values, middle, axis=None)[middle])
