@@ -278,7 +278,11 @@ def start(
         kit = msgspec.structs.replace(kit, sinks=tuple(uri for uri in kit.sinks if not uri.startswith("console:")))
     check_stdout(kit.sinks, as_json)
     with stop_on_signal() as stop:
-        from edge.app import run_kit  # noqa: PLC0415 - commands import their work when called
+        if kit.bundle != "current":  # that one has a trial, and another to fall back to
+            from edge.bundle_store import bundle_named  # noqa: PLC0415 - commands import their work when called
+
+            bundle_named(kit.bundle, kit.keys, kit.store)  # is refused before anything slow is imported
+        from edge.app import run_kit  # noqa: PLC0415 - likewise
 
         return run_kit(kit, check=check_only, as_json=as_json, stop=stop, recording=recording)
 

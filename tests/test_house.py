@@ -66,7 +66,7 @@ def test_the_wheel_carries_every_file_of_the_packages(tmp_path: Path) -> None:
     wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling comes with the dev extra")
     path = next(iter(wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])))
     here = {str(f.relative_to(ROOT)) for package in PACKAGES for f in (ROOT / package).rglob("*") if f.is_file()}
-    wanted = {name for name in here if "__pycache__" not in name and name.split("/")[1] != "results"}
+    wanted = {name for name in here if "__pycache__" not in name and "/results/" not in name}
     assert {f"{package}/py.typed" for package in PACKAGES} <= wanted
     assert wanted <= set(zipfile.ZipFile(path).namelist())
 
@@ -103,3 +103,13 @@ def test_the_default_bundle_is_made_from_the_committed_checkpoint() -> None:
     assert manifest["card"] == card
     data = (ROOT / "training/results/default/default.safetensors").read_bytes()
     assert hashlib.sha256(data).hexdigest() == card["weights_sha256"]
+
+
+def test_a_thread_that_dies_fails_the_tests(tmp_path: Path) -> None:
+    """Whatever starts one: the filters of ``pyproject.toml`` make its error that of the test."""
+    dying = "one = threading.Thread(target=lambda: 1 / 0)\n    one.start()\n    one.join()\n"
+    (tmp_path / "test_dying.py").write_text(f"import threading\n\ndef test_it():\n    {dying}")
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "-n", "0"]
+    ended = subprocess.run([sys.executable, *words, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stdout
+    assert "ZeroDivisionError" in ended.stdout

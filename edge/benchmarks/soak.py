@@ -121,20 +121,20 @@ class Heard:
             self.dropped = {str(kind): count for kind, count in record.dropped.items()} | dict(record.sink_dropped)
 
 
-HEARD = Heard()
-
-
 class HeardSink(JsonlSink):
     """The JSON-lines sink, overheard."""
+
+    heard = Heard()
 
     def write(self, record: Record, pts_ns: int) -> None:
         """As the other, then listen."""
         super().write(record, pts_ns)
-        HEARD.take(record)
+        self.heard.take(record)
 
 
 def from_uri(uri: Uri, context: SinkContext) -> Sink:  # noqa: ARG001 - the table's signature
-    """The sink for ``heard:PATH``."""
+    """The sink for ``heard:PATH``; it begins to listen anew."""
+    HeardSink.heard = Heard()
     return HeardSink(uri.target)
 
 
@@ -198,7 +198,7 @@ def soak(minutes: float, mode: Mode) -> Result:
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         run_kit(kit, check=False, as_json=False, stop=threading.Event(), begun=begun)
     over.set()
-    return result_of(minutes, mode, lookers[0].samples, HEARD)
+    return result_of(minutes, mode, lookers[0].samples, HeardSink.heard)
 
 
 def result_of(minutes: float, mode: Mode, samples: list[Sample], heard: Heard) -> Result:
@@ -237,14 +237,14 @@ def _span(values: list[T]) -> tuple[T, T]:
 def table_of(result: Result) -> Table:
     """The result in words."""
     title = f"{result.minutes:g} minutes, mode {result.mode}, niceness {result.niceness}"
-    table = Table("what", "seen", title=title)
+    table, ages = Table("what", "seen", title=title), result.age_ms
     rows = {
         "memory": f"{result.rss_mb[0]:.1f} to {result.rss_mb[1]:.1f} MB, {result.rss_mb_per_h:+.2f} MB/h",
         "threads": "{} to {}".format(*result.threads),
         "descriptors": "{} to {}".format(*result.fds),
         "fullest queue": f"{100 * result.waiting_most:.0f} %",
         "processor": f"{100 * result.cpu_share:.0f} % of a core",
-        "age of messages": f"median {result.age_ms.median} ms, p99 {result.age_ms.p99} ms, most {result.age_ms.most} ms",
+        "age of messages": f"median {ages.median} ms, p99 {ages.p99} ms, most {ages.most} ms",
         "frames": f"{result.frames}, dropped {result.dropped}",
         "HR states": str(result.states),
         "modes": str(result.modes),

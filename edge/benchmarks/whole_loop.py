@@ -162,7 +162,8 @@ def scene() -> Source:
     """The synthetic scene, drawn and compressed."""
     rgb, thermal = (_drawn(kind) for kind in ("rgb", "thermal"))
     kb = float(np.mean([len(jpeg) for jpeg in rgb.frames if isinstance(jpeg, bytes)])) / 1e3
-    return Source("synthetic 720p MJPEG + thermal", rgb.fps, True, round(kb, 1), partial(_scene_feed, rgb, thermal))
+    feed = partial(_scene_feed, rgb, thermal)
+    return Source("720p MJPEG and thermal", rgb.fps, thermal=True, picture_kb=round(kb, 1), feed=feed)
 
 
 def _drawn(kind: FrameKind) -> Drawn:
@@ -199,7 +200,8 @@ def video(path: Path) -> Source:
     camera.close()
     fps = 1e9 * (len(frames) - 1) / (frames[-1].pts_ns - frames[0].pts_ns)
     kb = path.stat().st_size / len(frames) / 1e3
-    return Source(path.name, fps, False, round(kb, 1), partial(_video_feed, path, frames, fps))
+    feed = partial(_video_feed, path, frames, fps)
+    return Source(path.name, fps, thermal=False, picture_kb=round(kb, 1), feed=feed)
 
 
 def _video_feed(path: Path, frames: list[Frame], fps: float, seconds: float) -> Iterator[Callable[[], Frame]]:

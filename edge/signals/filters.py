@@ -71,11 +71,28 @@ def transform(x: npt.ArrayLike, band: Band, fs: float) -> tuple[Array, npt.NDArr
     """
     data = np.asarray(x, dtype=np.float64)
     data = data - data.mean(axis=0)
-    taper = np.hanning(len(data) + 2)[1:-1].reshape(-1, *[1] * (data.ndim - 1))
     bins = max(len(data), int(np.ceil(60.0 * fs / _RESOLUTION_PER_MIN)))
+    taper, (rates, inside) = _taper(len(data)), _rates(bins, band, fs)
+    return rates, np.fft.rfft(data * taper.reshape(-1, *[1] * (data.ndim - 1)), bins, axis=0)[inside]
+
+
+@lru_cache(maxsize=32)
+def _taper(count: int) -> Array:
+    """Hann window ``[count]``, read-only."""
+    taper: Array = np.hanning(count + 2)[1:-1]
+    taper.flags.writeable = False
+    return taper
+
+
+@lru_cache(maxsize=32)
+def _rates(bins: int, band: Band, fs: float) -> tuple[Array, slice]:
+    """Rates per minute inside ``band`` of a transform of ``bins`` samples, read-only, and where in it they stand."""
     rates = np.asarray(np.fft.rfftfreq(bins, 1.0 / fs) * 60.0, dtype=np.float64)
-    inside = (rates >= band.low_per_min) & (rates <= band.high_per_min)
-    return rates[inside], np.fft.rfft(data * taper, bins, axis=0)[inside]
+    places = np.flatnonzero((rates >= band.low_per_min) & (rates <= band.high_per_min))
+    inside = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+    rates = rates[inside].copy()
+    rates.flags.writeable = False
+    return rates, inside
 
 
 def spectrum(x: npt.ArrayLike, band: Band, fs: float) -> Spectrum:

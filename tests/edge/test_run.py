@@ -248,8 +248,19 @@ def test_cameras_that_do_not_share_a_view_need_their_rig_for_breathing(tmp_path:
 # ------------------------------------------------------------------------------------------------ any speed
 
 
-def test_speed_and_slow_consumers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("--rgb", f"synthetic:?hr=66&seconds=8&seed=2&drop=0.02&jitter_ms=3&{SMALL}", "--device-id", "kit-1")
+BEDS = ("--zone", "left=0,0,0.5,1", "--zone", "right=0.5,0,1,1")
+PLAYED = {
+    "one person, windows": (f"synthetic:?hr=66&seconds=8&seed=2&drop=0.02&jitter_ms=3&{SMALL}",),
+    "two people, streams": (
+        "synthetic:?people=2&hr=66&hr2=96&seconds=5&seed2=2&drop=0.02&jitter_ms=3&width=480&height=270&fps=20",
+        "--mode", "stream", *BEDS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["one person, windows", pytest.param("two people, streams", marks=pytest.mark.scenes)])
+def test_speed_and_slow_consumers_change_nothing(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--rgb", *PLAYED[what], "--device-id", "kit-1")
     _, fast = run(tmp_path / "fast.jsonl", *words)
     with monkeypatch.context() as patched:
         step = _slow_runtime_and_thermal_camera(patched)
@@ -261,6 +272,8 @@ def test_speed_and_slow_consumers_change_nothing(tmp_path: Path, monkeypatch: py
     assert len(fast) > 12
     assert comparable(fast) == comparable(real) == comparable(slow)
     assert fast[0]["boot"] != real[0]["boot"]
+    assert {record["zone"] for record in numerics(fast)} == ({"left", "right"} if "two" in what else {"main"})
+    assert ("stream" in {record.get("mode") for record in of_kind(fast, "wave")}) == ("streams" in what)
 
 
 class _Slow:
@@ -284,13 +297,19 @@ def _slow_writes(monkeypatch: pytest.MonkeyPatch) -> _Slow:
 def _slow_runtime_and_thermal_camera(monkeypatch: pytest.MonkeyPatch) -> _Slow:
     from edge.cameras.synthetic import SyntheticCamera
     from edge.runtimes.onnxrt import OnnxRuntime
+    from edge.runtimes.onnxrt_stream import StreamSession
 
-    infer, read, slow = OnnxRuntime.infer, SyntheticCamera.read, _Slow()
+    infer, step, read, slow = OnnxRuntime.infer, StreamSession.step, SyntheticCamera.read, _Slow()
 
     def slow_infer(self: Any, frames: Any) -> Any:
         slow.calls += 1
         time.sleep(0.3)  # as on a loaded board; nothing is timed
         return infer(self, frames)
+
+    def slow_step(self: Any, frames: Any, state: Any) -> Any:
+        slow.calls += 1
+        time.sleep(0.05)  # likewise
+        return step(self, frames, state)
 
     def slow_read(self: Any) -> Any:
         slow.calls += self.kind == "thermal"
@@ -298,6 +317,7 @@ def _slow_runtime_and_thermal_camera(monkeypatch: pytest.MonkeyPatch) -> _Slow:
         return read(self)
 
     monkeypatch.setattr(OnnxRuntime, "infer", slow_infer)
+    monkeypatch.setattr(StreamSession, "step", slow_step)
     monkeypatch.setattr(SyntheticCamera, "read", slow_read)
     return slow
 
