@@ -146,7 +146,7 @@ def view_stages(kit: Kit, bundle: Bundle, engine: EngineTimes | None = None) -> 
     """
     if kit.mode == "stream":
         raise UsageError(
-            "--stages measures whole windows; 'python -m edge.benchmarks.modes' measures streams beside them"
+            "--stages measures whole windows; 'python -m edge.benchmarks.whole_loop' measures streams beside them"
         )
     cameras, watch = cameras_from_kit(kit), Stopwatch()
     if len(cameras) > 1 and any(camera.live for camera in cameras):

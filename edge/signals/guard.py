@@ -58,9 +58,11 @@ class _Pair:
         self.begin()
 
     def begin(self) -> None:
-        self._weight, self._mean = [0.0, 0.0], [[0.0] * self._n, [0.0] * self._n]
+        self._weight = [0.0, 0.0]
+        self._mean: list[list[float]] = [[0.0] * self._n, [0.0] * self._n]
 
     def add(self, *values: float) -> None:
+        """The next value, all its numbers."""
         for speed, decay in enumerate(self._decay):
             self._weight[speed] = weight = decay * self._weight[speed] + 1.0
             self._mean[speed] = [
@@ -70,7 +72,8 @@ class _Pair:
     @property
     def apart(self) -> float:
         """The largest distance of fast from slow."""
-        return max(abs(fast - slow) for fast, slow in zip(*self._mean, strict=True))
+        fast, slow = self._mean
+        return max(abs(a - b) for a, b in zip(fast, slow, strict=True))
 
     @property
     def ratio(self) -> float:
