@@ -62,7 +62,7 @@ def test_a_file_cut_anywhere_becomes_a_whole_one(small: Path, tmp_path: Path) ->
         found = messages(out)
         assert found == whole[: len(found)], place
         assert indexed(out) == len(found) == sum(report.messages.values())
-        assert report.left_out_bytes < 6000 or len(found) == len(whole), "only the chunk that was being written"
+        assert report.left_out_bytes < 8000 or len(found) == len(whole), "only the chunk that was being written"
         kept.append(len(found))
         out.unlink()
     assert kept == sorted(kept)
