@@ -13,6 +13,8 @@ from edge.frames import Frame
 from edge.pipeline import WaveBlock
 from edge.vitals import VALUE_STATES, Estimate
 
+pytestmark = pytest.mark.scenes
+
 BOTH = ("rgb", "thermal")
 
 

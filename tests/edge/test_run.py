@@ -259,6 +259,7 @@ PLAYED = {
 
 
 @pytest.mark.parametrize("what", ["one person, windows", pytest.param("two people, streams", marks=pytest.mark.scenes)])
+@pytest.mark.scenes
 def test_speed_and_slow_consumers_change_nothing(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--rgb", *PLAYED[what], "--device-id", "kit-1")
     _, fast = run(tmp_path / "fast.jsonl", *words)

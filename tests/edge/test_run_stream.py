@@ -17,6 +17,8 @@ from edge.runtimes.onnxrt_stream import open_stream
 from edge.sinks.records import comparable, json_schema
 from edge.stream_graph import StreamRunner
 
+pytestmark = pytest.mark.scenes
+
 SMALL = "width=480&height=360"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from edge.cli import main
 
+pytestmark = pytest.mark.scenes
+
 TWO = "synthetic:?people=2&hr=66&hr2=96&seed=1&seed2=2&width=480&height=270&fps=20"
 BEDS = ("--zone", "left=0,0,0.5,1", "--zone", "right=0.5,0,1,1", "--thermal", "none")
 Records = list[dict[str, Any]]
