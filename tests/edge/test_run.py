@@ -154,6 +154,7 @@ def test_a_photograph_has_no_pulse(tmp_path: Path, sway: float, name: str, codec
 
 
 @pytest.mark.scenes
+@pytest.mark.slow
 def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats(tmp_path: Path) -> None:
     uri = f"synthetic:?face=photo&nod=0.012&nod_hz=0.25&seconds=27&seed=3&{SMALL}"
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
@@ -189,7 +190,10 @@ def test_the_real_face_as_a_photograph_has_no_pulse(shared_dir: Path, tmp_path: 
 
 
 @pytest.mark.scenes
-@pytest.mark.parametrize("query", ["face=photo&nod=0.015&nod_hz=1.3", "face=photo&nuisance=0.6", "face=none"])
+@pytest.mark.parametrize(
+    "query",
+    ["face=photo&nod=0.015&nod_hz=1.3", pytest.param("face=photo&nuisance=0.6", marks=pytest.mark.slow), "face=none"],
+)
 def test_a_scene_without_life_has_no_pulse(tmp_path: Path, query: str) -> None:
     code, records = run(
         tmp_path / "out.jsonl", "--rgb", f"synthetic:?seconds=14&seed=5&{query}&{SMALL}", "--thermal", "none"

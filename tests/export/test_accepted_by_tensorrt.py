@@ -65,6 +65,7 @@ def test_streams_of_chunks_of_1_to_12_frames(rtx: Any, spec: ModelSpec) -> None:
     assert accepted(rtx, onnx_stream_from_model(model_of(spec), "plain"), Span(1, 12, 12))
 
 
+@pytest.mark.slow
 def test_streams_of_16_bits_and_of_8_between_16(rtx: Any, plain: onnx.ModelProto, spec: ModelSpec) -> None:
     stream = onnx_stream_from_model(model_of(spec), "plain")
     assert accepted(rtx, half_from_plain(stream), Span(1, 12, 12))

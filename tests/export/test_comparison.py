@@ -83,6 +83,7 @@ def test_compare_tells_of_every_graph(
     assert (tmp_path / "out/waveforms.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_compare_without_a_checkpoint_takes_the_bundles_own_fp32(
     clips: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_precision_that_shifts_a_rate_is_refused_or_kept_as_refused(
     assert set(waves) == {"bvp", "rsp"}
 
 
+@pytest.mark.slow
 def test_where_no_layer_may_be_int8_the_whole_graph_is_kept_as_refused(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -261,6 +261,7 @@ def test_trainings_of_two_seeds_may_share_their_recordings(tmp_path: Path) -> No
     assert not torch.equal(*weights)
 
 
+@pytest.mark.slow
 def test_attention_and_half_precision_of_a_whole_run_are_in_its_checkpoint(tmp_path: Path) -> None:
     settings = ["attention.kind=tsfm", "parts.bvp.precision=half", "parts.rsp.precision=half", "parts.bvp.steps=2"]
     preset, out = preset_with(tiny(), settings), tmp_path / "run"
