@@ -18,6 +18,8 @@ from edge.cli import main
 from edge.frames import Frame
 from edge.log_lines import ScrubbingFormatter
 
+pytestmark = pytest.mark.scenes
+
 SECRET = "s3cr3T"
 SCENE = "synthetic:?seconds=3&width=320&height=240&seed=5"
 ODD = [SECRET, f"a/{SECRET}", f"#{SECRET}", f"a?{SECRET}", f"a@{SECRET}", f"a b{SECRET}"]

@@ -15,6 +15,8 @@ from edge.pipeline import WaveBlock
 from edge.rig import CameraGeometry, Plane, Rig
 from edge.vitals import FACTS, REASONS, Vitals
 
+pytestmark = pytest.mark.scenes
+
 
 def test_looks_come_once_a_second_and_at_the_end() -> None:
     looks = Bench().feed(rgb_frames(3.5)).finish()

@@ -469,6 +469,7 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals) 
     assert (records[-1]["kind"], records[-1]["state"], records[-1]["reason"]) == ("status", "offline", "stopped")
 
 
+@pytest.mark.scenes
 def test_a_run_without_a_broker_starts_and_delivers_when_one_comes(
     broker: Mosquitto, door: Door, listen: Callable[..., Listener], tmp_path: Path
 ) -> None:

@@ -47,7 +47,7 @@ def last_numerics(bundle: Path, *words: str) -> dict[str, Any]:
         (ModelSpec(9, "EF", 3, BVP, input_scale=(1 / 255, 1.0)), 30.0, 181, ("--thermal", "none")),
         (ModelSpec(9, "EF", 4, BVP), 30.0, 181, ("--thermal", "none")),
         (ModelSpec(9, "LF", 4), 29.97, 181, ()),
-        (ModelSpec(36, "NF", 4), 30.0, 161, ()),
+        pytest.param(ModelSpec(36, "NF", 4), 30.0, 161, (), marks=pytest.mark.slow),
         (ModelSpec(72, "EF", 3, BVP, geometry="factorizephys"), 25.0, 161, ("--thermal", "none")),
     ],
     ids=["rgb at 25 fps", "thermal", "bvp", "thermal missing", "late fusion", "36x36", "72x72 factorizephys"],

@@ -12,6 +12,8 @@ from edge.cameras.scene import PRESETS, Scene, SceneParams, View
 from edge.cameras.scene_params import KNOBS, RHYTHMS, strengths
 from edge.faces import detector_by_name
 
+pytestmark = pytest.mark.scenes
+
 _log = logging.getLogger(__name__)
 
 FPS, THERMAL_FPS = 30.0, 8.7

@@ -12,6 +12,8 @@ from edge.cameras import camera_from_uri
 from edge.errors import UsageError
 from edge.faces import Detector, detector_by_name
 
+pytestmark = pytest.mark.scenes
+
 Picture = npt.NDArray[np.uint8]
 
 

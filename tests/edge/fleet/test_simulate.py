@@ -14,6 +14,8 @@ from edge.fleet.faults import Faults
 from edge.fleet.simulate import Plan, simulate
 from edge.sinks.broker import Broker
 
+pytestmark = pytest.mark.scenes
+
 
 def there(mosquitto: Mosquitto, **more: str) -> Broker:
     return Broker("mqtt", "127.0.0.1", mosquitto.port, "sim", **more)
