@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from edge.bundle import Bundle, Graph
 from edge.bundle_store import bundle_on_trial
@@ -60,23 +60,6 @@ _WARM_LOOK_S = 0.5
 """Between looks for the warm face: they cost little, and thermal frames are few."""
 _LINK_S = 3.0
 """How long ``--check`` gives a link to come up."""
-
-
-@runtime_checkable
-class _KnowsId(Protocol):
-    @property
-    def device_id(self) -> str: ...
-
-
-@runtime_checkable
-class _KnowsDrift(Protocol):
-    @property
-    def drift_ppm(self) -> float | None: ...
-
-
-@runtime_checkable
-class _KnowsTruth(Protocol):
-    def truth_at(self, pts_ns: int) -> Truth | None: ...
 
 
 def run_kit(
@@ -171,7 +154,7 @@ def _check_measurable(bundle: Bundle, cameras: Iterable[Camera]) -> None:
 
 
 def _truth(cameras: Iterable[Camera]) -> Callable[[int], Truth | None] | None:
-    return next((camera.truth_at for camera in cameras if isinstance(camera, _KnowsTruth)), None)
+    return next((told for camera in cameras if (told := getattr(camera, "truth_at", None)) is not None), None)
 
 
 def _kept(sinks: Iterable[str]) -> Kept:
@@ -181,16 +164,13 @@ def _kept(sinks: Iterable[str]) -> Kept:
 
 def _ids(cameras: Iterable[Camera]) -> dict[FrameKind, str]:
     """Who the cameras are, where that is known: of a live one its id or URI; recordings do not tell."""
-    return {
-        camera.kind: camera.device_id if isinstance(camera, _KnowsId) else camera.name
-        for camera in cameras
-        if camera.live or isinstance(camera, _KnowsId)
-    }
+    known = {camera.kind: getattr(camera, "device_id", camera.name if camera.live else None) for camera in cameras}
+    return {kind: name for kind, name in known.items() if name is not None}
 
 
 def _drifts_ppm(cameras: Iterable[Camera]) -> dict[FrameKind, float]:
     """How much faster our clock runs than that of a live camera, for those that have one of their own."""
-    known = [(camera.kind, camera.drift_ppm) for camera in cameras if camera.live and isinstance(camera, _KnowsDrift)]
+    known = [(camera.kind, getattr(camera, "drift_ppm", None)) for camera in cameras if camera.live]
     return {kind: ppm for kind, ppm in known if ppm is not None}
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.cameras import Camera
+from edge.cameras.around import AroundCamera
 from edge.errors import UsageError
-from edge.frames import Frame, FrameKind
+from edge.frames import Frame
 from edge.uri import nearest
 
 __all__ = ["FAULTS", "Fault", "FaultyCamera"]
@@ -55,11 +56,12 @@ class Fault:
         return self.at_s <= pts_ns / NS_PER_S < self.at_s + self.for_s
 
 
-class FaultyCamera:
+class FaultyCamera(AroundCamera):
     """``camera`` with faults. Whatever else that one can be asked is passed on to it."""
 
     def __init__(self, camera: Camera, faults: Sequence[Fault]) -> None:
-        self._camera, self._faults = camera, tuple(faults)
+        super().__init__(camera)
+        self._faults = tuple(faults)
         self._forget()
 
     def _forget(self) -> None:
@@ -68,23 +70,10 @@ class FaultyCamera:
         self._ready: deque[Frame] = deque()
         self._held: Frame | None = None  # comes after its successor
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._camera, name)
-
     @property
     def name(self) -> str:
         """The other's, and what is done to it."""
         return " ".join([self._camera.name, *(f"({f.name} at {f.at_s:g} s for {f.for_s:g} s)" for f in self._faults)])
-
-    @property
-    def kind(self) -> FrameKind:
-        """The other's."""
-        return self._camera.kind
-
-    @property
-    def live(self) -> bool:
-        """The other's."""
-        return self._camera.live
 
     def open(self) -> None:
         """Open the other, from the start."""
@@ -100,10 +89,6 @@ class FaultyCamera:
                 return held
             self._take(frame)
         return self._ready.popleft()
-
-    def close(self) -> None:
-        """Close the other."""
-        self._camera.close()
 
     def _take(self, frame: Frame) -> None:
         self._count += 1
