@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
 
 import msgspec
@@ -14,16 +14,20 @@ from training.yardstick.fault_play import MODES, RATES, Played, Row
 from training.yardstick.fault_scenes import KINDS, Scene
 from training.yardstick.measure import SETTLE_S, WINDOW_S
 
-__all__ = ["BeatLine", "Campaign", "FirstLine", "KindLine", "QualityLine", "campaign", "is_wrong"]
+__all__ = ["PARTS", "BeatLine", "Campaign", "FirstLine", "KindLine", "QualityLine", "campaign", "is_wrong"]
 
 _LEFT_WITHIN_S = 2.0
 QUALITIES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Borders of the bands of ``sqi``; values under the first are ``low_quality``."""
+PARTS: Mapping[str, tuple[int, ...]] = {
+    "all": (0, 1), "all, gates mended on them": (0,), "all, looked at last": (1,),
+}  # fmt: skip
+"""Parts of the scenes, by :attr:`~training.yardstick.fault_scenes.Scene.number`. Only the last is held out."""
 UNCERTAINTIES_MS = (0.0, 5.0, 10.0, 15.0, 20.0)
 
 
 class KindLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of fault, mode and rate; ``all`` for all kinds.
+    """One kind of fault, mode and rate; or all kinds of a part of the scenes, by its name in :data:`PARTS`.
 
     ``coverage``: share of the due seconds before the fault that are ``ok``. ``ok``, ``ok_wrong``: all ``ok`` values,
     and those farther from the truth than the limit. ``mae`` of them, per minute. ``was_ok`` recordings were ``ok`` when
@@ -125,11 +129,11 @@ def campaign(done: Sequence[Played], *, machine: str, bundle: str, front: str) -
         front=front,
         scenes=len(done),
         kinds=tuple(
-            _kind_line(kind, mode, rate, [one for one in done if kind in ("all", one.scene.kind)])
+            _kind_line(kind, mode, rate, of_kind)
             for mode in MODES
             for rate in RATES
-            for kind in (*KINDS, "all")
-            if kind == "all" or any(one.scene.kind == kind for one in done)
+            for kind, of_kind in _parts(done)
+            if of_kind
         ),
         first=tuple(_first_lines(done)),
         qualities=tuple(line for mode in MODES for rate in RATES for line in _quality_lines(done, mode, rate)),
@@ -141,6 +145,14 @@ def campaign(done: Sequence[Played], *, machine: str, bundle: str, front: str) -
             if row.state == "ok" and is_wrong(row)
         ),
     )
+
+
+def _parts(done: Sequence[Played]) -> Iterable[tuple[str, list[Played]]]:
+    """By kind of fault, then by part of the scenes."""
+    for kind in KINDS:
+        yield kind, [one for one in done if one.scene.kind == kind]
+    for name, numbers in PARTS.items():
+        yield name, [one for one in done if one.scene.number in numbers]
 
 
 def is_wrong(row: Row) -> bool:

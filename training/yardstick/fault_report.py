@@ -29,8 +29,10 @@ _LEGEND = (
     f"{LIMITS_PER_MIN['hr']:g} (HR) or {LIMITS_PER_MIN['rr']:g} (RR) per minute from the truth, false confidence is "
     "the share of `ok` values that are. Coverage counts the seconds before the fault in which a value was due. *Left "
     "ok*: of recordings that were `ok` when the fault came, those that were not 2 s later; looks are 1 s apart. "
-    "*Told*: recordings in which one of the fault's codes was among the reasons."
+    "*Told*: recordings in which one of the fault's codes was among the reasons. Gates were mended on failures of one "
+    "half of the scenes; the other half was looked at when that was done, and alone is held out."
 )
+_WRONG_HEAD = ("scene", "mode", "rate", "at s", "value", "truth")
 _FIRST_HEAD = ("what", "mode", "came before the fault", "median s", "90 % s", "latest s", "limit")
 _QUALITY_HEAD = (
     "rate", "mode", "sqi", "values", "recordings", "wrong", "MAE", "values from here up", "of these wrong", "MAE",
@@ -87,7 +89,7 @@ def _beat_cells(result: Campaign) -> Iterator[list[str]]:
 
 def markdown(result: Campaign) -> str:
     """All tables."""
-    title = f"# Fault campaign: {result.scenes} held-out scenes"
+    title = f"# Fault campaign: {result.scenes} scenes"
     made = f"{result.notice}. Bundle {result.bundle[:19]}, measured on {result.machine}."
     blocks = [f"{title}\n\n{made}\n\n{_LEGEND}\n"]
     for mode in ("exact", "stream"):
@@ -98,6 +100,8 @@ def markdown(result: Campaign) -> str:
     worth = markdown_table(_QUALITY_HEAD, _quality_cells(result))
     blocks.append(f"## What a quality is worth\n\nStates `ok` and `low_quality`.\n\n{worth}")
     blocks.append(f"## Beat intervals, in ms\n\n{markdown_table(_BEAT_HEAD, _beat_cells(result))}")
+    wrong = markdown_table(_WRONG_HEAD, ([str(cell) for cell in line] for line in result.wrong_ok))
+    blocks.append(f"## Every `ok` value that is wrong\n\n{wrong}")
     faults = markdown_table(("fault", "what happens", "HR says one of", "RR says one of"), _fault_cells())
     blocks.append(f"## The faults\n\n{faults}")
     return "\n".join(blocks)
