@@ -38,16 +38,17 @@ def hold_rate(stream: UvcStream) -> None:
 def lock(stream: UvcStream, fixed: Mapping[str, int], names: Iterable[str] = tuple(LOCKS)) -> Locked:
     """Lock each at its value in ``fixed``, else at its present one; gives what the camera then says, where it has it.
 
-    The present value is read before the automatic goes off and written after, for it is lost in between.
+    All present values are read before any automatic goes off, for they are lost then: automatic exposure moves the gain
+    of many cameras, too. They are written once all are off.
     """
+    present = {name: stream.control(LOCKS[name].value) for name in names}
+    for name in present:
+        automatic = LOCKS[name].automatic
+        if stream.control(automatic) is not None:
+            stream.set_control(automatic, LOCKS[name].manual)
     found: Locked = {}
-    for name in names:
-        row = LOCKS[name]
-        present = stream.control(row.value)
-        if stream.control(row.automatic) is not None:
-            stream.set_control(row.automatic, row.manual)
-        if present is None:
-            continue
-        value = stream.set_control(row.value, fixed.get(name, present))
-        found[name] = present if value is None else value
+    for name, now in present.items():
+        if now is not None:
+            value = stream.set_control(LOCKS[name].value, fixed.get(name, now))
+            found[name] = now if value is None else value
     return found
