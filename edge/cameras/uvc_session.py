@@ -157,10 +157,9 @@ class UvcSession:
         shot = self._stream.next(timeout_s)
         if shot is None:
             return None
-        clock: StampClock = "monotonic" if shot.monotonic else "monotonic_arrival"
-        stamp_ns = shot.stamp_ns if shot.monotonic else time.monotonic_ns()
+        stamp_ns, clock = _stamped(shot, time.monotonic_ns())
         if self._first is None:
-            self._begin(shot, stamp_ns)
+            self._begin(shot, stamp_ns, clock)
         assert self._first is not None
         picture = Skip.DAMAGED if shot.damaged else self._decoder.picture(shot, stamp_ns)
         self._lock_when_settled(stamp_ns)
@@ -173,10 +172,10 @@ class UvcSession:
         pts_ns = stamp_ns if picture.pts_ns is None else picture.pts_ns
         return Frame(picture.image, pts_ns, clock, seq, self._recipe.kind, *scale, picture.shutter)
 
-    def _begin(self, shot: Shot, stamp_ns: int) -> None:
+    def _begin(self, shot: Shot, stamp_ns: int, clock: StampClock) -> None:
         self._first = shot.sequence, stamp_ns
         moment = "at the start of exposure" if shot.at_exposure else "when a picture is complete"
-        self.stamps = f"CLOCK_MONOTONIC {moment}" if shot.monotonic else "CLOCK_MONOTONIC at arrival"
+        self.stamps = f"CLOCK_MONOTONIC {moment}" if clock == "monotonic" else "CLOCK_MONOTONIC at arrival"
         _log.info("%s sends %s; stamps: %s", self._name, self.mode, self.stamps)
 
     def _lock_when_settled(self, stamp_ns: int) -> None:
@@ -191,6 +190,16 @@ class UvcSession:
     def close(self) -> None:
         """Stop the stream and give the camera back."""
         self._stream.close()
+
+
+def _stamped(shot: Shot, now_ns: int) -> tuple[int, StampClock]:
+    """The stamp of a shot that arrived just now: the driver's where that can be true, else the arrival.
+
+    A stamp that lies ahead is on another clock, whatever its flag says: ``uvcvideo clock=CLOCK_REALTIME`` flags wall
+    time as monotonic. Believed once, it would make all true ones after it look old.
+    """
+    believed = shot.monotonic and shot.stamp_ns <= now_ns
+    return (shot.stamp_ns, "monotonic") if believed else (now_ns, "monotonic_arrival")
 
 
 def camera_of(name: str, path: str, recipe: UvcRecipe, nodes: Nodes) -> ReturningCamera:

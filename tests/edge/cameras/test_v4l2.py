@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fakes.uvc_kernel import ERROR_FLAG, MONOTONIC_SOE, NO_CLOCK, FakeCamera, FakeMode, Machine, Sent
+from fakes.uvc_kernel import ERROR_FLAG, MONOTONIC_SOE, NO_CLOCK, FakeCamera, FakeDevice, FakeMode, Machine, Sent
 
 from edge.cameras import camera_from_uri
 from edge.cameras.returning import ReturningCamera
@@ -185,6 +186,19 @@ def test_a_driver_without_a_clock_is_stamped_at_arrival(machine: Machine) -> Non
     assert frame.pts_ns > 10**6
 
 
+def test_a_stamp_from_the_future_is_no_stamp_and_hides_no_later_one(machine: Machine) -> None:
+    """uvcvideo can be told to stamp by the wall clock, and flags it as monotonic all the same."""
+    now_ns = time.monotonic_ns()
+    source = FakeCamera([YUYV])
+    stamps = (now_ns, time.time_ns())
+    source.sends.extend(Sent(yuyv(), stamp_ns, n) for n, stamp_ns in enumerate(stamps))
+    camera = camera_on(machine, machine.plug(0, source))
+    camera.open()
+    (first, second) = taken(camera, 2)
+    assert (first.clock, second.clock) == ("monotonic", "monotonic_arrival")
+    assert now_ns < second.pts_ns <= time.monotonic_ns()
+
+
 def test_format_and_stamps_are_told(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     source = FakeCamera([FakeMode("MJPG", 64, 48, (60, 30))])
@@ -250,6 +264,25 @@ def test_automatics_are_locked_where_they_have_settled(machine: Machine, caplog:
     taken(camera, 2)
     assert source.controls == {**PRESENT, **LOCKED, Control.EXPOSURE_ABSOLUTE: 201}
     assert "locked: exposure 201, white_balance 4600, gain 32" in caplog.text
+
+
+class GainFollowsExposure(FakeDevice):
+    """Automatic exposure moves the gain, too; when it goes off, the gain falls back to where a user had left it."""
+
+    def _s_ctrl(self, data: Any) -> None:
+        super()._s_ctrl(data)
+        if data.id == Control.EXPOSURE_AUTO and data.value == 1:
+            self.camera.controls[Control.GAIN] = 0
+
+
+def test_gain_is_locked_where_automatic_exposure_had_it(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, GainFollowsExposure)
+    source = FakeCamera([YUYV], controls={**AUTOMATIC, **PRESENT})
+    source.sends.extend(Sent(yuyv(), n * 1000 * MS, n) for n in range(3))
+    camera = camera_on(machine, machine.plug(0, source))
+    camera.open()
+    taken(camera, 3)
+    assert source.controls == {**PRESENT, **LOCKED}
 
 
 def test_given_values_are_set_at_once_and_lock_0_touches_nothing(machine: Machine) -> None:
