@@ -21,6 +21,7 @@ from cptv import CPTVReader
 from msgspec import Meta
 
 from edge.cameras import Camera
+from edge.clips.shutter import SETTLING_S
 from edge.errors import InputError, UsageError
 from edge.frames import Frame, FrameKind
 from edge.uri import Uri, query_as
@@ -29,8 +30,6 @@ __all__ = ["CptvCamera", "CptvQuery", "from_uri"]
 
 MAX_SIDE = 2048
 _MAX_BYTES_PER_PIXEL = 4
-SETTLING_S = 1.0
-"""So long after the shutter closed, at most, is it open again and the picture calm."""
 _BROKEN = (OSError, EOFError, ValueError, IndexError, KeyError, struct.error, zlib.error, OverflowError)
 """What the decoder raises for damaged files."""
 

@@ -3,9 +3,10 @@
 Pictures are Y16, 160x120, or 160x122 where the camera sends telemetry in two more rows, which is asked for first.
 Telemetry tells what pixels cannot: when a picture was taken, on the core's clock (the driver stamps when it has passed
 the link); the frame counter, by which repeated pictures are left out (the core makes 8.7 a second, the link may carry
-more); the state of the shutter (FFC); whether pixels are temperatures at all, and in which
-unit (TLinear: hundredths or tenths of a kelvin). Without telemetry ``scale`` (kelvin per count, 0.01 unless told) is
-believed, and repetitions and shutter are seen from the pixels.
+more); whether the shutter (FFC) is closed, or was until just now; whether pixels are temperatures at all, and in which
+unit (TLinear: hundredths or tenths of a kelvin). A picture whose telemetry says that it holds none is left out; several
+in a row end the run. Without telemetry ``scale`` (kelvin per count, 0.01 unless told) is believed, and repetitions and
+shutter are seen from the pixels.
 
 Places of words: FLIR, "Lepton Engineering Datasheet", telemetry rows A and C; each row is 80 words, 32-bit values have
 their low word first.
@@ -28,6 +29,7 @@ from edge.cameras.uvc import Mode, Shot
 from edge.cameras.uvc_find import LISTED, Nodes
 from edge.cameras.uvc_session import Decoder, Picture, Skip, UvcRecipe, camera_of
 from edge.cameras.uvc_structs import PixelLayout
+from edge.clips.shutter import SETTLING_S
 from edge.errors import InputError, UsageError
 from edge.frames import FrameKind
 from edge.uri import Uri, query_as
@@ -36,13 +38,17 @@ __all__ = ["LeptonQuery", "Telemetry", "from_uri"]
 
 WIDTH, HEIGHT, TELEMETRY_ROWS = 160, 120, 2
 KELVIN_DEGC = -273.15
-TIME_MS, STATUS, FRAME_COUNT = 1, 3, 20
+TIME_MS, STATUS, FRAME_COUNT, LAST_FFC_MS = 1, 3, 20, 30
 """Row A: words of 32-bit values, low word first."""
 TLINEAR_ON, TLINEAR_FINE = 160 + 48, 160 + 49
 """Row C: pixels are temperatures; in 0.01 K, else 0.1 K."""
 FFC_SHIFT, FFC_MASK, FFC_RUNNING = 4, 0b11, 2
 AGC_BIT = 12
 RESOLUTION_K = {0: 0.1, 1: 0.01}
+COUNTS_IN_A_ROW = 9
+"""So many pictures that are no temperatures, a second's, are a camera that is set so; fewer are a row that broke."""
+LONGEST_STEP = 1000
+"""A counter that goes on by more, or back, was begun anew: it does not tell how many pictures were lost."""
 
 
 class LeptonQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +59,10 @@ class LeptonQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What the core says of one picture. ``scale_k``: kelvin per count; None where pixels are no temperatures."""
+    """What the core says of one picture.
+
+    ``shutter``: closed, or not long open. ``scale_k``: kelvin per count; None where pixels are no temperatures.
+    """
 
     time_ms: int
     count: int
@@ -67,10 +76,12 @@ class Telemetry:
             return None
         status = _long(words, STATUS)
         linear = words[TLINEAR_ON] == 1 and not status >> AGC_BIT & 1
+        time_ms = _long(words, TIME_MS)
+        open_ms = (time_ms - _long(words, LAST_FFC_MS)) % 2**32
         return cls(
-            time_ms=_long(words, TIME_MS),
+            time_ms=time_ms,
             count=_long(words, FRAME_COUNT),
-            shutter=status >> FFC_SHIFT & FFC_MASK == FFC_RUNNING,
+            shutter=status >> FFC_SHIFT & FFC_MASK == FFC_RUNNING or open_ms < SETTLING_S * 1000.0,
             scale_k=RESOLUTION_K.get(int(words[TLINEAR_FINE])) if linear else None,
         )
 
@@ -89,7 +100,8 @@ class _Lepton:
         self._counter, self._time, self._clock, self._repeats = Unwrapped(32), Unwrapped(32), ClockMap(), Repeats()
         self._last: int | None = None
         self._last_ms: int | None = None
-        self._first = 0
+        self._seq = -1
+        self._no_degc = 0  # pictures in a row
 
     @property
     def drift_ppm(self) -> float | None:
@@ -106,17 +118,23 @@ class _Lepton:
         return self._by_pixels(image, stamp_ns) if told is None else self._as_told(image, told, stamp_ns)
 
     def _as_told(self, image: npt.NDArray[np.uint16], told: Telemetry, stamp_ns: int) -> Picture | Skip:
+        self._no_degc = self._no_degc + 1 if told.scale_k is None else 0
         if told.scale_k is None:
+            return self._without_degc()
+        count = self._counter.next(told.count)
+        step = 1 if self._last is None else count - self._last
+        self._last = count
+        if not step and not told.shutter:
+            return Skip.REPEATED
+        self._seq += step if 0 <= step <= LONGEST_STEP else 1
+        pts_ns = self._taken_ns(told.time_ms, stamp_ns)
+        return Picture(image, told.scale_k, KELVIN_DEGC, told.shutter, self._seq, pts_ns)
+
+    def _without_degc(self) -> Skip:
+        if self._no_degc >= COUNTS_IN_A_ROW:
             fix = "switch TLinear on and AGC off in the camera"
             raise InputError(f"{self._name} sends counts and no temperatures (its telemetry says so); {fix}")
-        count = self._counter.next(told.count)
-        if self._last is None:
-            self._first = count
-        if count == self._last and not told.shutter:
-            return Skip.REPEATED
-        self._last = count
-        pts_ns = self._taken_ns(told.time_ms, stamp_ns)
-        return Picture(image, told.scale_k, KELVIN_DEGC, told.shutter, count - self._first, pts_ns)
+        return Skip.DAMAGED
 
     def _taken_ns(self, time_ms: int, stamp_ns: int) -> int | None:
         """The core's own time of a picture, on CLOCK_MONOTONIC; None where it stands still."""

@@ -13,7 +13,10 @@ import numpy as np
 
 from edge.frames import Frame
 
-__all__ = ["FROZEN_AFTER_NS", "SHUTTER_AFTER_NS", "ShutterWatch"]
+__all__ = ["FROZEN_AFTER_NS", "SETTLING_S", "SHUTTER_AFTER_NS", "ShutterWatch"]
+
+SETTLING_S = 1.0
+"""So long after the time that a camera names for its last FFC, at most, is the shutter open and the picture calm."""
 
 SHUTTER_AFTER_NS = 350_000_000
 """Equal pictures for longer are a shutter: three periods at 8.7 /s. Until then nobody can know."""

@@ -11,7 +11,7 @@ import pytest
 from fakes.uvc_kernel import FakeCamera, FakeMode, Machine, Sent
 
 from edge.cameras import camera_from_uri
-from edge.cameras.lepton import Telemetry, from_uri
+from edge.cameras.lepton import COUNTS_IN_A_ROW, Telemetry, from_uri
 from edge.cameras.uvc_find import Nodes
 from edge.errors import InputError, SilentError, UsageError
 from edge.frames import Frame
@@ -28,13 +28,20 @@ def scene(number: int, level: int = SKIN) -> npt.NDArray[np.uint16]:
 
 
 def telemetry(
-    count: int, *, ffc: int = 3, tlinear: int = 1, fine: int = 1, agc: int = 0, time_ms: int = 90_000
+    count: int,
+    *,
+    ffc: int = 3,
+    tlinear: int = 1,
+    fine: int = 1,
+    agc: int = 0,
+    time_ms: int = 90_000,
+    last_ffc_ms: int = 10_000,
 ) -> npt.NDArray[np.uint16]:
     """Rows A to D, 80 words each, in the last two rows of 160 pixels."""
     words = np.zeros(320, np.uint16)
     words[0] = 14
     status = ffc << 4 | agc << 12
-    for place, value in ((1, time_ms), (3, status), (20, count)):
+    for place, value in ((1, time_ms), (3, status), (20, count), (30, last_ffc_ms)):
         words[place], words[place + 1] = value & 0xFFFF, value >> 16
     words[160 + 48], words[160 + 49] = tlinear, fine
     return words.reshape(2, 160)
@@ -127,7 +134,23 @@ def test_a_closed_shutter_is_told_even_while_the_counter_stands(machine: Machine
 @pytest.mark.parametrize("told", [telemetry(1, tlinear=0), telemetry(1, agc=1), telemetry(1, fine=7)])
 def test_counts_that_are_no_temperatures_are_refused(machine: Machine, told: npt.NDArray[np.uint16]) -> None:
     with pytest.raises(InputError, match=r"counts and no temperatures .* switch TLinear on and AGC off"):
-        frames_of(machine, [TOLD], [sent(scene(0), 0, told)])
+        frames_of(machine, [TOLD], [sent(scene(n), n, told) for n in range(COUNTS_IN_A_ROW)])
+
+
+def test_a_broken_row_of_telemetry_costs_its_picture_and_not_the_run(machine: Machine) -> None:
+    """Neither do nonsense numbers of one picture count as thousands of lost ones."""
+    broken = [telemetry(12, tlinear=0), telemetry(10**9)]
+    told = [telemetry(10), telemetry(11), broken[0], telemetry(13), broken[1], telemetry(15), telemetry(16)]
+    frames = frames_of(machine, [TOLD], [sent(scene(n), n, rows) for n, rows in enumerate(told)])
+    assert [frame.seq for frame in frames] == [0, 1, 3, 4, 5, 6]
+
+
+def test_the_shutters_warmth_is_told_until_it_has_left_the_picture(machine: Machine) -> None:
+    """As the recordings of ``cptv:`` are marked, whose files name the same time of the last FFC."""
+    times_ms = [90_000, 90_115, 92_170, 92_285, 92_400, 93_100]
+    shut = [telemetry(n, time_ms=t, last_ffc_ms=92_000 if n > 1 else 10_000) for n, t in enumerate(times_ms)]
+    frames = frames_of(machine, [TOLD], [sent(scene(n), n, rows) for n, rows in enumerate(shut)])
+    assert [frame.shutter for frame in frames] == [False, False, True, True, True, False]
 
 
 def test_without_telemetry_pixels_tell_repetition_and_shutter(machine: Machine) -> None:
