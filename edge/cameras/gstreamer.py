@@ -161,10 +161,12 @@ class GstSession:
     def next(self, timeout_s: float) -> Frame | None:
         """The next frame; None when none came in time. GoneError at the end of the pipeline and at its errors."""
         sample = self._sink.emit("try-pull-sample", round(timeout_s * self._gst.SECOND))
+        told = self._error()  # on every turn: what nobody takes from the bus would stay there for the whole run
+        if sample is None and told is None and self._sink.get_property("eos"):
+            told = "it came to its end"
+        if told:
+            raise GoneError(f"{self._source.name} broke off: {told}")
         if sample is None:
-            told = self._error() or ("it came to its end" if self._sink.get_property("eos") else None)
-            if told:
-                raise GoneError(f"{self._source.name} broke off: {told}")
             return None
         stamp_ns, is_true = self._stamp(sample)
         self._count(sample.get_buffer().offset)
@@ -178,12 +180,12 @@ class GstSession:
         self._pipeline.set_state(self._gst.State.NULL)
 
     def _stamp(self, sample: Any) -> tuple[int, bool]:
-        """On CLOCK_MONOTONIC, and whether the pipeline gave it."""
-        gst, pts = self._gst, sample.get_buffer().pts
+        """On CLOCK_MONOTONIC, and whether the pipeline gave it: no picture was taken after it arrived."""
+        gst, pts, now_ns = self._gst, sample.get_buffer().pts, time.monotonic_ns()
         running = gst.CLOCK_TIME_NONE if pts == gst.CLOCK_TIME_NONE else self._running(sample, pts)
-        if running == gst.CLOCK_TIME_NONE:
-            return time.monotonic_ns(), False
-        return int(self._pipeline.get_base_time() + running), True
+        stamp_ns = int(self._pipeline.get_base_time() + running)
+        believed = running != gst.CLOCK_TIME_NONE and stamp_ns <= now_ns
+        return (stamp_ns, True) if believed else (now_ns, False)
 
     def _running(self, sample: Any, pts: int) -> int:
         return int(sample.get_segment().to_running_time(self._gst.Format.TIME, pts))
@@ -207,6 +209,7 @@ class GstSession:
         return np.ascontiguousarray(rows).reshape(height, width, 3)
 
     def _error(self) -> str | None:
+        """The first error on the bus; all that came before it, warnings and notices, is forgotten."""
         message = self._pipeline.get_bus().pop_filtered(self._gst.MessageType.ERROR)
         return None if message is None else _words(message.parse_error()[0])
 

@@ -15,7 +15,7 @@ import pytest
 
 from edge.cameras import camera_from_uri
 from edge.cameras.gstreamer import ArgusQuery, GstSource
-from edge.errors import InputError, MissingExtraError, SilentError, UsageError
+from edge.errors import GoneError, InputError, MissingExtraError, SilentError, UsageError
 from edge.frames import Frame
 
 SYSTEM = Path("/usr/lib/python3/dist-packages")
@@ -116,6 +116,34 @@ def test_pictures_of_another_size_than_told_are_refused(gst: Any) -> None:
     with pytest.raises(InputError, match="gives 100 bytes for 162x120; want 58560"):
         session._image(short)
     session.close()
+
+
+def test_notices_of_the_pipeline_do_not_pile_up_and_an_error_ends_it(gst: Any) -> None:
+    """In weeks they would fill the memory: nothing but this driver takes messages from the bus."""
+    from gi.repository import GLib  # there where the fixture found it
+
+    session = GstSource("gstreamer:notes", "rgb", TEST).session(10.0)
+    bus = session._pipeline.get_bus()
+    for _ in range(3):
+        bus.post(gst.Message.new_application(session._sink, gst.Structure.new_empty("note")))
+        assert session.next(1.0) is not None
+    assert not bus.have_pending()
+    broken = gst.Message.new_error(session._sink, GLib.Error("the sensor burnt"), "")
+    bus.post(broken)
+    with pytest.raises(GoneError, match="broke off: the sensor burnt"):
+        session.next(1.0)
+    session.close()
+
+
+def test_a_stamp_from_the_future_is_not_believed(gst: Any) -> None:
+    session = GstSource("gstreamer:early", "rgb", TEST).session(10.0)
+    sample = session._sink.emit("pull-sample")
+    early = gst.Buffer.new_allocate(None, 100, None)
+    early.pts = 3600 * gst.SECOND
+    stamp_ns, is_true = session._stamp(gst.Sample.new(early, sample.get_caps(), sample.get_segment(), None))
+    session.close()
+    assert not is_true
+    assert stamp_ns <= time.monotonic_ns()
 
 
 def test_without_pygobject_the_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
