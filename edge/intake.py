@@ -12,7 +12,8 @@ __all__ = ["BEHIND_S", "SILENT_S", "Intake", "Schedule"]
 _S = 1_000_000_000
 SILENT_S = 1.0
 """An RGB camera that sent nothing for so long is lost; ``ok`` ends within 2 s of a fault."""
-
+_LATE_FRAMES = 64
+"""A frame may come so many frames late."""
 BEHIND_S = 60.0
 """What was due longer ago is not made up for."""
 
@@ -27,10 +28,11 @@ class Intake:
         self._seq: int | None = None
 
     def count(self, frame: Frame) -> None:
-        """A frame came in; a gap in its sequence is frames lost."""
-        if self._seq is not None:
-            self.dropped += max(0, frame.seq - self._seq - 1)
-        self._seq = frame.seq
+        """A frame came in; a gap in its sequence is frames lost, and one that comes too late fills none."""
+        step = 1 if self._seq is None else frame.seq - self._seq
+        self.dropped += max(0, step - 1)
+        if not -_LATE_FRAMES < step <= 0:  # farther back the camera counts anew
+            self._seq = frame.seq
         self.frames += 1
 
     def reach(self, pts_ns: int) -> None:

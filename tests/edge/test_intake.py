@@ -44,6 +44,19 @@ def test_drops_are_gaps_in_the_sequence_and_older_frames_move_nothing() -> None:
     assert intake.rate_at(3 * S) is None
 
 
+@pytest.mark.parametrize(
+    ("numbers", "dropped"),
+    [((1, 2, 4, 3, 5), 1), ((1, 2, 2, 2, 3), 0), ((1, 5, 3, 4, 6), 3), ((900, 901, 0, 1, 3), 1)],
+    ids=["late", "repeated", "two late", "counted anew"],
+)
+def test_a_late_frame_counts_as_lost_once(numbers: tuple[int, ...], dropped: int) -> None:
+    """It fills no gap any more, and the frame after it is none."""
+    intake = Intake()
+    for seq in numbers:
+        intake.count(Frame(RGB, seq, "media", seq, "rgb"))
+    assert (intake.frames, intake.dropped) == (5, dropped)
+
+
 def test_another_pace_goes_on_from_the_last_time_that_was_due() -> None:
     schedule = Schedule(1.0)
     schedule.pace(1.0)
