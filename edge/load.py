@@ -6,7 +6,12 @@ import os
 import time
 from pathlib import Path
 
+from edge.kernel_files import number_of, text_of
+
 __all__ = ["DeviceLoad", "hottest_degc"]
+
+_NOT_MEASURED = ("PMIC-Die",)
+"""Types of zones that say the same whatever happens: 100 degC, on Jetson boards before Orin."""
 
 
 class DeviceLoad:
@@ -37,12 +42,11 @@ def _memory_mb() -> float | None:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def hottest_degc() -> float | None:
+def hottest_degc(zones: Path = Path("/sys/class/thermal")) -> float | None:
     """The hottest temperature that the board tells; None where it tells none."""
     found = []
-    for zone in Path("/sys/class/thermal").glob("thermal_zone*/temp"):
-        try:
-            found.append(int(zone.read_text(encoding="ascii")) / 1000.0)
-        except (OSError, ValueError):
-            continue  # a zone that is switched off answers with an error
+    for zone in zones.glob("thermal_zone*"):
+        degc = number_of(zone / "temp")  # a zone that is switched off answers with an error
+        if degc is not None and text_of(zone / "type") not in _NOT_MEASURED:
+            found.append(degc / 1000.0)
     return max(found, default=None)
