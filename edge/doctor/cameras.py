@@ -11,7 +11,7 @@ from edge.cameras import Camera, camera_from_uri
 from edge.cameras.listing import found_cameras
 from edge.cameras.uvc_find import Nodes
 from edge.doctor import Check, Finding, Subject, explained, ok, poor
-from edge.errors import InputError, MmrphysError, SilentError, UsageError
+from edge.errors import InputError, MmrphysError, SilentError, UsageError, first_line
 from edge.frames import Frame, FrameKind
 from edge.holders import holders_of
 from edge.uri import without_secrets
@@ -66,6 +66,9 @@ def _one_frame(kind: FrameKind, uri: str, root: Path) -> Finding:
             camera.close()
     except MmrphysError as error:
         return _held(explained(error), uri, root)
+    except Exception as error:  # noqa: BLE001 - a thread's edge: a finding, never silent
+        seen = f"the kit's {kind} camera {without_secrets(uri)} broke ({type(error).__name__}: {first_line(error)})"
+        return poor(without_secrets(seen), "run doctor --debug -v and report it", needed=True)
     if frame is None:
         return poor(f"{camera.name} has no frame", "give one that has", needed=True, exit_code=InputError.exit_code)
     height, width = frame.image.shape[:2]

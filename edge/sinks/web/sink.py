@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from edge.sinks.web.site import Answers, make_site
 
 __all__ = ["WebSink"]
 
+log = logging.getLogger(__name__)
 _START_S = 10.0
 _CLOSE_S = 5.0
 _MOST_CONNECTIONS = 64
@@ -120,7 +122,8 @@ class WebSink:
 
         try:
             asyncio.run(run())
-        except BaseException as error:  # noqa: BLE001 - a thread's edge: open tells, and `connected` turns False
+        except BaseException as error:  # a thread's edge: told, and `connected` turns False
+            log.exception("%s: the page is not served any more", self.name)
             self._error = error
         finally:
             started.set()

@@ -185,6 +185,21 @@ def test_a_camera_that_never_gives_a_frame_is_not_waited_for(monkeypatch: pytest
     assert "hunter22" not in found.seen
 
 
+def test_a_camera_that_breaks_in_its_thread_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        name = "broken"
+
+        def open(self) -> None:
+            raise RuntimeError("driver bug")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(cameras, "camera_from_uri", lambda uri, kind: Broken())
+    found = cameras._tried("rgb", "v4l2:/dev/video0", Path("/"))
+    assert (found.status, found.exit_code) == ("fail", 5)
+    assert "broke (RuntimeError: driver bug)" in found.seen
+
+
 def test_who_holds_the_camera_is_named(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     name = os.ttyname(slave)

@@ -13,7 +13,7 @@ from fakes.mllp_server import MllpServer
 from hl7apy.parser import parse_message
 
 from edge.errors import UsageError
-from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks import SinkContext, hl7, sink_from_uri
 from edge.sinks.hl7 import Hl7Sink, Receiver
 from edge.sinks.hl7_message import Routing
 
@@ -91,6 +91,22 @@ def test_through_every_fault_nothing_is_lost_and_order_is_kept(server, connect):
     assert next(turns, None) is None, "every fault came"
     until(lambda: sink.connected, "the sink to say so")
     assert (sink.close(), sink.dropped) == (0, 0)
+
+
+def test_a_fault_on_the_thread_is_logged_and_loses_nothing(server, connect, monkeypatch, caplog):
+    faults, link = iter([KeyError("a bug")]), hl7.MllpLink
+
+    def faulty(*arguments) -> hl7.MllpLink:
+        for fault in faults:
+            raise fault
+        return link(*arguments)
+
+    monkeypatch.setattr(hl7, "MllpLink", faulty)
+    receiver, kit = server(), Kit("a" * 16)
+    sink = connect(receiver.port)
+    sink.write(kit.look(), 0)
+    until(lambda: receiver.taken, "the look")
+    assert "connection failed unexpectedly" in caplog.text
 
 
 def test_a_receiver_that_restarts_gets_the_rest(server, connect):

@@ -192,6 +192,24 @@ def test_offline_comes_after_the_backlog(broker, door, listen, connect, factory,
     assert said == ["online", *["numerics"] * 60, "offline"]
 
 
+def test_a_fault_on_the_thread_is_logged_and_does_not_end_the_sink(
+    broker, listen, connect, factory, vitals, monkeypatch, caplog
+):
+    faults, link = iter([KeyError("a bug")]), mqtt.Link
+
+    def faulty(*arguments) -> mqtt.Link:
+        for fault in faults:
+            raise fault
+        return link(*arguments)
+
+    monkeypatch.setattr(mqtt, "Link", faulty)
+    ears = listen(broker.port)
+    sink = connect(at(broker))
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: ears.on("main/numerics"), "the record")
+    assert "connection failed unexpectedly" in caplog.text
+
+
 def test_a_broker_that_goes_away_is_not_connected(broker, connect):
     sink = connect(at(broker))
     until(lambda: sink.connected, "the connection")

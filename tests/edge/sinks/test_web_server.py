@@ -296,6 +296,18 @@ def test_at_the_end_pages_see_that_it_is_over(bedside):
     assert bedside.sink.close() == 0
 
 
+def test_a_server_that_breaks_is_told(serve: Callable[..., Bedside], caplog: pytest.LogCaptureFixture) -> None:
+    sink = serve().sink
+
+    async def broken(_counter: int) -> bool:
+        raise RuntimeError("a bug in the server")
+
+    sink._server.on_tick = broken  # what it asks ten times a second
+    eventually(lambda: not sink.connected)
+    assert "the page is not served any more" in caplog.text
+    assert "a bug in the server" in caplog.text
+
+
 def test_a_check_opens_and_closes_it():
     words = ["run", "--check", "--rgb", "synthetic:?seconds=5", "--sink", "web:127.0.0.1:0"]
     done = subprocess.run(
