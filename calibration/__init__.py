@@ -1,1 +1,1 @@
-"""Camera geometry and time offsets (`rig.json`) and clip sets for quantisation. No command lives here yet."""
+"""How an RGB and a thermal camera lie to each other: ``mmrphys calibrate rig`` writes ``rig.json``."""

@@ -101,7 +101,7 @@ def _print(looks: Sequence[Look], rig: Rig, alone: list[str], parallax: list[str
 
     from calibration.report import disagreement_line, plane_table, view_table  # noqa: PLC0415
 
-    console = Console()
+    console = Console(markup=False)  # names of files may hold brackets
     console.print(view_table(looks), plane_table(looks, rig))
     lines = [f"without a partner: {', '.join(alone)}"] if alone else []
     lines += [*parallax, *filter(None, [disagreement_line(looks, rig)])]
@@ -109,4 +109,4 @@ def _print(looks: Sequence[Look], rig: Rig, alone: list[str], parallax: list[str
         lines.append("one plane: before and behind it the picture is off by the parallax, which one plane cannot tell")
     if rig.marker_mm is None and len(rig.planes) > 1:
         lines.append("a face's distance is not known without --marker-mm: run takes the plane that is least off")
-    console.print("\n".join([*lines, f"{rig.hash} written to {' and '.join(written)}"]), highlight=False)
+    typer.echo("\n".join([*lines, f"{rig.hash} written to {' and '.join(written)}"]))

@@ -7,6 +7,7 @@ distances in thermal pixels. Corners come as ``[4 N, 2]``: four of each marker, 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,9 +105,14 @@ def merged(views: Sequence[Corners], same_distance: float) -> list[tuple[int, ..
     """
     own = [max(rmse(errors_px(_must(_refined(view)), view)), MERGE_FLOOR_PX) for view in views]
     groups: list[tuple[int, ...]] = [(i,) for i in range(len(views))]
+
+    @functools.cache  # most pairs are still there in the next round
+    def cost(a: tuple[int, ...], b: tuple[int, ...]) -> float:
+        return _cost([views[i] for i in a + b], [own[i] for i in a + b])
+
     while True:
         costs = {
-            (a, b): _cost([views[i] for i in a + b], [own[i] for i in a + b])
+            (a, b): cost(a, b)
             for a, b in itertools.combinations(groups, 2)
             if _one_distance([views[i].marker_px for i in a + b], same_distance)
         }

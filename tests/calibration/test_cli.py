@@ -32,7 +32,7 @@ def test_pictures_become_a_rig_a_table_and_overlays(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    out = tmp_path / "new" / "rig.json"
+    out = tmp_path / "[bed 3]" / "rig.json"
     lens = ["--marker-mm", str(MARKER_MM), "--rgb-focal-px", str(RGB.focal_px), "--baseline-mm", "40"]
     assert main(["calibrate", "rig", str(folder), "--target", "aruco", "--out", str(out), *lens]) == 0
     rig = load_rig(out)
@@ -42,7 +42,8 @@ def test_pictures_become_a_rig_a_table_and_overlays(
     assert "without a partner: 4" in said
     assert re.search(r"plane at (69\d|70\d) mm: parallax ", said)
     assert rig.hash in said
-    overlays = sorted((tmp_path / "new" / "rig-report").iterdir())
+    assert "[bed 3]/rig.json" in said
+    overlays = sorted((out.parent / "rig-report").iterdir())
     assert [path.name for path in overlays] == ["1.png", "2.png", "3.png"]
     seen = cv2.imread(str(overlays[0]))
     heights = {cv2.imread(str(path)).shape[0] for path in overlays}
