@@ -257,7 +257,7 @@ class Person:
 
     def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
         """HR, RR and new waveform at ``tick_ns`` under situations that may forbid values."""
-        frozen = self._frames and tick_ns - self._changed_ns > _FROZEN_S * 1e9
+        frozen = self._frames and self._newest_ns - self._changed_ns > _FROZEN_S * 1e9  # frames come, and all alike
         stale = Situation("stale", ("frozen",)) if frozen else Situation()
         of_pulse, of_breath = self._evidence
         hr = first_named(hr, stale, self._doubt(of_pulse), self._missing_bvp)

@@ -83,8 +83,25 @@ def test_what_harms_no_pulse_leaves_it_and_it_stays_right(name: str) -> None:
         assert shown[second].hr.value == pytest.approx(HR_PER_MIN, abs=1.5)
 
 
+def test_a_lamp_that_goes_out_and_on_again_is_told_and_makes_no_number_wrong() -> None:
+    shown = looks(spoilt("rgb", rgb_frames(20), Fault("light_step", 10.9, 5.0)))
+    assert any("light_change" in shown[second].hr.why for second in (16, 17))
+    numbers = [shown[second].hr.value for second in range(9, 20)]
+    assert [value for value in numbers if value is not None] == pytest.approx(
+        [HR_PER_MIN] * sum(value is not None for value in numbers), abs=1.5
+    )
+
+
+def test_what_harms_no_temperature_leaves_rr() -> None:
+    faults = Fault("reorder", 21.2, 1.5), Fault("resize", 23.2, 4.0)
+    thermal = spoilt("thermal", thermal_frames(26), *faults)
+    shown = looks(sorted([*rgb_frames(26), *thermal], key=lambda frame: frame.pts_ns), thermal=True)
+    assert all(shown[second].rr.state == "ok" for second in range(22, 26))
+
+
 @pytest.mark.parametrize(
-    ("name", "code"), [("nan", "thermal_gap"), ("stop", "thermal_gap"), ("freeze", "ffc"), ("shutter", "ffc")]
+    ("name", "code"),
+    [("nan", "thermal_gap"), ("stop", "thermal_gap"), ("freeze", "ffc"), ("shutter", "ffc"), ("black", "ffc")],
 )
 def test_a_fault_of_thermal_ends_rr_alone(name: str, code: str) -> None:
     thermal = spoilt("thermal", thermal_frames(27), Fault(name, 23.2, 4.0))

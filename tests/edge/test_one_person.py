@@ -1,6 +1,7 @@
 """One person in one place gives the records that it gave before several could be followed: ``one_person.json``.
 
-The file was written by the program of that time, less the words of reasons. Values may differ by the last digit they
+The file was written by the program of that time, less the words of reasons, and less the code ``frozen`` where no face
+was there: it told of a stopped picture when there was only nobody in it. Values may differ by the last digit they
 are rounded to, since libraries and processors differ; everything else is equal.
 """
 

@@ -121,7 +121,7 @@ def test_a_face_that_leaves_takes_value_and_window() -> None:
     assert bench.vitals[-1].hr.state == "ok"
     bench.face.away = True
     bench.feed(rgb_frames(4, start_s=10.0))
-    assert bench.vitals[-1].hr.state == "no_face"
+    assert (bench.vitals[-1].hr.state, bench.vitals[-1].hr.why) == ("no_face", ("no_face",))
     bench.face.away = False
     bench.feed(rgb_frames(3, start_s=14.0))
     assert bench.vitals[-1].hr.state == "starting"
