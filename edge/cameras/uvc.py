@@ -141,7 +141,7 @@ class UvcStream:
             Mode(structs.text_from_fourcc(fourcc), *size, rate)
             for fourcc in self._formats()
             for size in self._sizes(fourcc)
-            for rate in self._rates(fourcc, size) or [None]
+            for rate in (*self._rates(fourcc, size),) or (None,)
         ]
 
     def _formats(self) -> list[int]:
@@ -149,20 +149,20 @@ class UvcStream:
         return [structs.format_answer(answer) for answer in answers]
 
     def _sizes(self, fourcc: int) -> list[tuple[int, int]]:
-        sizes = []
+        sizes: list[tuple[int, int]] = []
         for answer in self._listed(Request.ENUM_FRAMESIZES, lambda index: structs.size_query(index, fourcc)):
-            size, more = structs.size_answer(answer)
-            sizes.append(size)
+            found, more = structs.size_answer(answer)
+            sizes += found
             if not more:
                 break
         return sizes
 
-    def _rates(self, fourcc: int, size: tuple[int, int]) -> list[Fraction | None]:
-        rates = []
+    def _rates(self, fourcc: int, size: tuple[int, int]) -> list[Fraction]:
+        rates: list[Fraction] = []
         query: Callable[[int], bytearray] = lambda index: structs.interval_query(index, fourcc, size)  # noqa: E731
         for answer in self._listed(Request.ENUM_FRAMEINTERVALS, query):
-            rate, more = structs.interval_answer(answer)
-            rates.append(rate)
+            found, more = structs.interval_answer(answer)
+            rates += found
             if not more:
                 break
         return rates

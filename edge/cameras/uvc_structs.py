@@ -29,6 +29,8 @@ CAP_VIDEO_CAPTURE, CAP_STREAMING, CAP_DEVICE_CAPS = 0x1, 0x0400_0000, 0x8000_000
 CAP_TIMEPERFRAME = 0x1000
 DISCRETE = 1
 """V4L2_FRMSIZE_TYPE_DISCRETE and V4L2_FRMIVAL_TYPE_DISCRETE; other values give a range in steps."""
+USUAL_SIZES, USUAL_RATES = ((640, 480), (1280, 720), (1920, 1080)), (25, 30, 60)
+"""What is looked for in a range."""
 FLAG_ERROR, FLAG_CLOCK, FLAG_CLOCK_MONOTONIC = 0x40, 0xE000, 0x2000
 FLAG_SOURCE, FLAG_SOURCE_SOE = 0x7_0000, 0x1_0000
 CONTROL_UNUSABLE = 0x1 | 0x4
@@ -131,14 +133,24 @@ def size_query(index: int, fourcc: Fourcc) -> bytearray:
     return bytearray(struct.pack("II36x", index, fourcc))
 
 
-def size_answer(data: bytes | bytearray) -> tuple[Size, bool]:
-    """Width and height, and whether more may follow: of a range the largest, which stands alone."""
+def size_answer(data: bytes | bytearray) -> tuple[list[Size], bool]:
+    """Widths and heights, and whether more may follow: of a range, which stands alone, the usual ones and the largest.
+
+    Capture bridges and loopback devices tell a range.
+    """
     (kind,) = struct.unpack_from("I", data, 8)
     if kind == DISCRETE:
         width, height = struct.unpack_from("II", data, 12)
-        return (width, height), True
-    _, width, _, _, height, _ = struct.unpack_from("6I", data, 12)
-    return (width, height), False
+        return [(width, height)], True
+    low_w, width, step_w, low_h, height, step_h = struct.unpack_from("6I", data, 12)
+    usual = [
+        (w, h) for w, h in USUAL_SIZES if _in_steps(w, low_w, width, step_w) and _in_steps(h, low_h, height, step_h)
+    ]
+    return [*dict.fromkeys([*usual, (width, height)])], False
+
+
+def _in_steps(value: int, low: int, high: int, step: int) -> bool:
+    return low <= value <= high and (value - low) % max(step, 1) == 0
 
 
 def interval_query(index: int, fourcc: Fourcc, size: Size) -> bytearray:
@@ -146,10 +158,14 @@ def interval_query(index: int, fourcc: Fourcc, size: Size) -> bytearray:
     return bytearray(struct.pack("4I36x", index, fourcc, *size))
 
 
-def interval_answer(data: bytes | bytearray) -> tuple[Fraction | None, bool]:
-    """Pictures per second (None: the driver says nothing), and whether more may follow: of a range the fastest."""
-    kind, numerator, denominator = struct.unpack_from("III", data, 16)
-    return _rate(numerator, denominator), kind == DISCRETE
+def interval_answer(data: bytes | bytearray) -> tuple[list[Fraction], bool]:
+    """Pictures per second (none: the driver says nothing), and whether more may follow; of a range some, as above."""
+    kind, *numbers = struct.unpack_from("5I", data, 16)
+    fastest, slowest = _rate(*numbers[:2]), _rate(*numbers[2:])
+    if kind == DISCRETE or fastest is None:
+        return [rate for rate in (fastest,) if rate], kind == DISCRETE
+    usual = [rate for rate in map(Fraction, USUAL_RATES) if slowest is not None and slowest <= rate <= fastest]
+    return [*dict.fromkeys([*usual, fastest])], False
 
 
 def _rate(numerator: int, denominator: int) -> Fraction | None:

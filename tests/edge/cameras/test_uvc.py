@@ -94,13 +94,44 @@ def test_what_a_device_is_and_offers() -> None:
     ]  # fmt: skip
 
 
-def test_a_range_of_sizes_and_rates_gives_its_largest() -> None:
-    size = bytearray(structs.size_query(0, 1))
-    size[8:36] = b"".join(value.to_bytes(4, "little") for value in (3, 16, 1920, 8, 16, 1080, 8))
-    assert structs.size_answer(size) == ((1920, 1080), False)
-    interval = bytearray(structs.interval_query(0, 1, (1920, 1080)))
-    interval[16:28] = b"".join(value.to_bytes(4, "little") for value in (2, 1, 60))
-    assert structs.interval_answer(interval) == (Fraction(60), False)
+def uint32s(*values: int) -> bytes:
+    return b"".join(value.to_bytes(4, "little") for value in values)
+
+
+@pytest.mark.parametrize(
+    ("stepwise", "sizes"),
+    [
+        ((16, 1920, 8, 16, 1080, 8), [(640, 480), (1280, 720), (1920, 1080)]),
+        ((32, 3280, 2, 32, 2464, 2), [(640, 480), (1280, 720), (1920, 1080), (3280, 2464)]),
+        ((1, 800, 1, 1, 600, 1), [(640, 480), (800, 600)]),
+        ((60, 1000, 50, 60, 1000, 50), [(1000, 1000)]),
+        ((720, 720, 0, 576, 576, 0), [(720, 576)]),
+    ],
+)
+def test_a_range_of_sizes_gives_the_usual_ones_in_it_and_its_largest(
+    stepwise: tuple[int, ...], sizes: list[tuple[int, int]]
+) -> None:
+    answer = bytearray(structs.size_query(0, 1))
+    answer[8:36] = uint32s(3, *stepwise)
+    assert structs.size_answer(answer) == (sizes, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "intervals", "rates"),
+    [
+        (2, (1, 90, 1, 2), [25, 30, 60, 90]),
+        (3, (1, 50, 1, 1), [25, 30, 50]),
+        (3, (1, 30, 1, 30), [30]),
+        (2, (0, 0, 0, 0), []),
+        (1, (1, 15, 0, 0), [15]),
+    ],
+)
+def test_a_range_of_rates_gives_the_usual_ones_in_it_and_its_fastest(
+    kind: int, intervals: tuple[int, ...], rates: list[int]
+) -> None:
+    answer = bytearray(structs.interval_query(0, 1, (1920, 1080)))
+    answer[16:36] = uint32s(kind, *intervals)
+    assert structs.interval_answer(answer) == ([Fraction(rate) for rate in rates], kind == 1)
 
 
 def test_what_was_negotiated_is_read_back() -> None:
