@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes.broker import free_port, until
+from fakes.failing import failing_once
 from fakes.kit_records import Kit
 from fakes.mllp_server import MllpServer
 from hl7apy.parser import parse_message
@@ -94,14 +95,7 @@ def test_through_every_fault_nothing_is_lost_and_order_is_kept(server, connect):
 
 
 def test_a_fault_on_the_thread_is_logged_and_loses_nothing(server, connect, monkeypatch, caplog):
-    faults, link = iter([KeyError("a bug")]), hl7.MllpLink
-
-    def faulty(*arguments) -> hl7.MllpLink:
-        for fault in faults:
-            raise fault
-        return link(*arguments)
-
-    monkeypatch.setattr(hl7, "MllpLink", faulty)
+    monkeypatch.setattr(hl7, "MllpLink", failing_once(hl7.MllpLink))
     receiver, kit = server(), Kit("a" * 16)
     sink = connect(receiver.port)
     sink.write(kit.look(), 0)

@@ -15,6 +15,7 @@ import pytest
 from fakes.broker import Mosquitto, until
 from fakes.certificates import Authority
 from fakes.door import Door
+from fakes.failing import failing_once
 from jsonschema import Draft202012Validator
 
 from edge.errors import UsageError
@@ -195,14 +196,7 @@ def test_offline_comes_after_the_backlog(broker, door, listen, connect, factory,
 def test_a_fault_on_the_thread_is_logged_and_does_not_end_the_sink(
     broker, listen, connect, factory, vitals, monkeypatch, caplog
 ):
-    faults, link = iter([KeyError("a bug")]), mqtt.Link
-
-    def faulty(*arguments) -> mqtt.Link:
-        for fault in faults:
-            raise fault
-        return link(*arguments)
-
-    monkeypatch.setattr(mqtt, "Link", faulty)
+    monkeypatch.setattr(mqtt, "Link", failing_once(mqtt.Link))
     ears = listen(broker.port)
     sink = connect(at(broker))
     sink.write(factory.numerics(vitals), 0)
