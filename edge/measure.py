@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from edge.frames import FrameKind
 from edge.pipeline import Output, Presence
 from edge.svg_plot import with_gaps
 from edge.vitals import REASONS, STATES, Estimate, State, Vitals
@@ -29,8 +30,8 @@ CHANGED_PER_MIN: Mapping[RateName, float] = {"hr": 10.0, "rr": 5.0}
 """Looks that range over more than this are no longer of one rate."""
 FORMED = (
     "Each number is the median of the looks, one a second, in which the rate was ok. Its standard uncertainty joins "
-    "that of a look with the standard deviation of the looks; it assumes a steady rate read from the right peak, and "
-    "knows no bias."
+    "that of a look with the standard deviation of the looks; it was calibrated on synthetic scenes, and assumes that "
+    "the right peak was read."
 )
 
 
@@ -66,7 +67,8 @@ class Measured:
     """What a measurement says of one rate; the numbers are per minute and None where no look was ``ok``.
 
     ``low`` and ``high`` are the range of the looks that were ``ok``, ``sqi`` the median of their quality (else 0),
-    ``state`` that of the newest look. ``why`` is what kept looks from ``ok``, the most frequent first; warming up is
+    ``sources`` what they were read from, ``source_sqi`` the median quality of each modality; ``state`` is that of the
+    newest look. ``why`` is what kept looks from ``ok``, the most frequent first; warming up is
     left out where the rate became ``ok``.
     """
 
@@ -75,6 +77,8 @@ class Measured:
     low: float | None
     high: float | None
     sqi: float
+    sources: tuple[FrameKind, ...]
+    source_sqi: Mapping[FrameKind, float]
     state: State
     looks: int
     states: Mapping[State, int]
@@ -153,6 +157,8 @@ class Measurement:
             low=low,
             high=high,
             sqi=float(np.median([one.sqi for one in ok])) if ok else 0.0,
+            sources=tuple(dict.fromkeys(kind for one in ok for kind in one.sources)),
+            source_sqi=_source_sqi(ok),
             state=estimates[-1].state if estimates else "starting",
             looks=len(estimates),
             states={state: counted[state] for state in STATES if counted[state]},
@@ -190,6 +196,12 @@ def _uncertainty(ok: list[Estimate], values: Floats) -> float | None:
         return None
     of_a_look = float(np.median([one.uncertainty or 0.0 for one in ok]))
     return float(np.hypot(of_a_look, values.std(ddof=1) if len(values) > 1 else 0.0))
+
+
+def _source_sqi(ok: list[Estimate]) -> dict[FrameKind, float]:
+    """The median quality of each modality over the looks that it was there for."""
+    kinds = dict.fromkeys(kind for one in ok for kind in one.source_sqi)
+    return {kind: float(np.median([one.source_sqi[kind] for one in ok if kind in one.source_sqi])) for kind in kinds}
 
 
 def _reasons(looks: list[Vitals], name: RateName, *, warming_up: bool) -> list[Why]:

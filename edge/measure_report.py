@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from edge.measure import FORMED, Measured, Measurement, RateName
+from edge.sinks.console_text import sources_text
 from edge.sinks.records import NOTICE
 from edge.vitals import Mode
 
@@ -80,6 +81,8 @@ def _dict_from_rate(name: RateName, rate: Measured) -> dict[str, Any]:
         **{key: None if value is None else round(value, 2) for key, value in numbers.items()},
         "unit": "/min",
         "sqi": round(rate.sqi, 2),
+        "sources": list(rate.sources),
+        "source_sqi": {kind: round(quality, 2) for kind, quality in rate.source_sqi.items()},
         "state": rate.state,
         "looks": rate.looks,
         "ok_looks": rate.ok_looks,
@@ -113,6 +116,8 @@ def _rate_lines(name: RateName, rate: Measured, width: int) -> Iterator[str]:
             f"{LABELS[name]} {rate.value:5.1f} /min  +- {rate.uncertainty:.1f}  quality {rate.sqi:.2f}; "
             f"{looks}, {rate.low:.1f} to {rate.high:.1f}"
         )
+        if rate.sources:
+            yield f"{_INDENT}read {sources_text(rate.sources, rate.source_sqi)}"
         if rate.changed(name):
             yield f"{_INDENT}the rate changed meanwhile: the number is its median, not what it was throughout"
     for reason in rate.why[:_REASONS]:

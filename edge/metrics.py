@@ -4,7 +4,8 @@ A *look* is one second at which a rate could be read. It has a truth, at most on
 (state ``ok``) or not. Everything here is arrays in, numbers out; where truth and estimates come from is the caller's.
 
 Bias and limits of agreement: Bland and Altman, Lancet 327, 1986. A_RMS (accuracy root mean square) is how pulse
-oximeters state accuracy (ISO 80601-2-61): the root of the mean squared error.
+oximeters state accuracy (ISO 80601-2-61): the root of the mean squared error. Standard uncertainty: JCGM
+100:2008 (GUM); a normally distributed error is within one of it in 68 % of cases and within two in 95 %.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ __all__ = [
     "NARROW_PER_MIN",
     "Agreement",
     "Published",
+    "Stated",
     "agreement",
     "band_names",
     "published",
     "splits",
+    "stated",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -75,6 +78,39 @@ class Published:
     coverage: float | None
     agreement: Agreement
     false_confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What stated standard uncertainties are worth: ``values`` estimates whose errors are known.
+
+    ``stated_rms`` and ``error_rms`` (per minute) are equal when what is stated is right. ``within_one`` and
+    ``within_two`` are the shares of errors of at most one and two stated uncertainties; ``times_68`` and ``times_95``
+    tell by how much what is stated must be multiplied for 68 and 95 % to be within it (1 and 2 when it is right).
+    """
+
+    values: int
+    stated_rms: float
+    error_rms: float
+    within_one: float
+    within_two: float
+    times_68: float
+    times_95: float
+
+
+def stated(error: Floats, uncertainty: Floats) -> Stated:
+    """Compare errors ``[N]``, N at least 1, with the standard uncertainties ``[N]`` (positive) stated for them."""
+    ratio = np.abs(error) / uncertainty
+    times_68, times_95 = np.quantile(ratio, (0.68, 0.95))
+    return Stated(
+        values=len(error),
+        stated_rms=float(np.sqrt((uncertainty**2).mean())),
+        error_rms=float(np.sqrt((error**2).mean())),
+        within_one=float((ratio <= 1.0).mean()),
+        within_two=float((ratio <= 2.0).mean()),
+        times_68=float(times_68),
+        times_95=float(times_95),
+    )
 
 
 def agreement(truth: Floats, estimate: Floats, limit_per_min: float, narrow_per_min: float | None = None) -> Agreement:

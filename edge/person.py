@@ -335,8 +335,9 @@ class Person:
         rsp = self._waves["rsp"].newest(count) if "rsp" in self._waves and self._believes("rsp") else None
         thermal = self._cells.window()[3, -count:] if warm else None
         evidence = breath_evidence(
-            rsp, thermal, self._rgb(count), self._displacement(count), self._bundle.fps, self._rr.rate_per_min
-        )
+            rsp, thermal, self._rgb(count), self._displacement(count), self._bundle.fps, self._rr.rate_per_min,
+            self._bundle.manifest.sources.get("rsp", ()),
+        )  # fmt: skip
         living = self._hr.passed or (thermal is not None and face_warmth_degc(thermal) > _MIN_WARMTH_DEGC)
         against = codes_that_hold({self._no_thermal: not warm, "not_alive": not living})
         return replace(evidence, alive=evidence.alive and living, why=(*against, *evidence.why))

@@ -222,7 +222,8 @@ class Estimate:
     ``value`` is per minute and present exactly in the states ``ok``, ``low_quality`` and ``hold``; ``sqi`` is 0..1;
     ``why`` holds reason codes and is empty exactly when ``ok``; ``window_s`` is the true length looked at; ``age_ms``
     the age of the newest frame behind the value; ``uncertainty`` a standard uncertainty per minute, None without
-    value.
+    value. Of RR, ``sources`` are the modalities the value was read from, and ``source_sqi`` how well each modality that
+    is there shows breath at that rate by itself, 0..1, in the measure of ``sqi``; both are empty without value.
     """
 
     value: float | None
@@ -233,17 +234,21 @@ class Estimate:
     age_ms: int
     uncertainty: float | None
     unit: str = "/min"
+    sources: tuple[FrameKind, ...] = ()
+    source_sqi: Mapping[FrameKind, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if (self.value is not None) != (self.state in VALUE_STATES):
             raise ValueError(f"a value is carried exactly in {sorted(VALUE_STATES)}; seen {self.value} in {self.state}")
+        if self.value is None and (self.sources or self.source_sqi):
+            raise ValueError(f"sources are those of a value; seen {self.sources}, {self.source_sqi} in {self.state}")
         if self.state not in STATES:
             raise ValueError(f"unknown state {self.state!r}")
         numbers = [self.sqi, self.window_s, *(x for x in (self.value, self.uncertainty) if x is not None)]
         if not all(math.isfinite(x) for x in numbers):
             raise ValueError(f"an estimate holds finite numbers; seen {numbers}")
-        if not 0.0 <= self.sqi <= 1.0:
-            raise ValueError(f"sqi is 0..1; seen {self.sqi}")
+        if not all(0.0 <= quality <= 1.0 for quality in (self.sqi, *self.source_sqi.values())):
+            raise ValueError(f"sqi is 0..1; seen {self.sqi}, {dict(self.source_sqi)}")
         if (self.state == "ok") != (not self.why):
             raise ValueError(f"ok has no reasons and every other state has one; seen {self.state} {self.why}")
         unknown = [code for code in self.why if code not in REASONS]

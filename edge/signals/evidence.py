@@ -6,17 +6,20 @@ knows colour but averages all places, the shared pulse needs all places to agree
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from edge.frames import FrameKind
 from edge.signals.filters import Array, Spectrum, band_pass, spectrum
 from edge.signals.life import SharedPulse, shared_pulse, stands_out
 from edge.signals.light import light_share
-from edge.signals.rates import Reading, fused, half_width_per_min, read_rate
+from edge.signals.rates import Reading, fused, half_width_per_min, read_rate, snr_db
 from edge.signals.references import nostril_breath, pos, skin_mean
+from edge.signals.uncertainty import BREATH, PULSE, standard_uncertainty
 from edge.vitals import HR_BAND, RR_BAND, Band, codes_that_hold
 
 __all__ = ["Evidence", "breath_evidence", "pulse_evidence"]
@@ -33,6 +36,11 @@ _PULSE_WEIGHTS = (4.0, 1.0, 1.0)
 """Of network, POS and shared pulse in the spectrum that HR is read from; chosen on the validation recordings."""
 _BREATH_WEIGHTS = {"network": 1.5, "nostril": 1.0, "motion": 1.0, "brightness": 0.5}
 """Of the cues in the spectrum that RR is read from."""
+_BREATH_FROM: Mapping[str, tuple[FrameKind, ...]] = {
+    "nostril": ("thermal",), "motion": ("rgb",), "brightness": ("rgb",),
+}  # fmt: skip
+"""The modality each of them comes from; the network's is its bundle's to say."""
+_KINDS: tuple[FrameKind, ...] = get_args(FrameKind)
 _LIT_LOSS, _LIT = 0.9, 0.5
 """What a cue loses at rates at which the light changes; and the light's share from which a rate is not a pulse's."""
 _MIN_SUPPORT = 0.25
@@ -67,7 +75,8 @@ class Evidence:
     ``alive``: the cues that must agree do. ``sqi`` 0..1. ``why``: reason codes that speak against it. ``by_cue`` is the
     rate that each cue alone would read, by its name, None where it has no peak; it is for reports. ``facts`` are the
     numbers behind ``why``, in the names of :data:`edge.vitals.FACTS`; ``read_from`` is the spectrum of all cues.
-    ``lamp_per_min`` is a rate at which the light was seen to change.
+    ``lamp_per_min`` is a rate at which the light was seen to change. ``sources`` and ``source_sqi`` are those of
+    :class:`edge.vitals.Estimate`.
     """
 
     rate_per_min: float | None
@@ -80,6 +89,8 @@ class Evidence:
     facts: Mapping[str, float] = field(default_factory=dict)
     read_from: Spectrum | None = None
     lamp_per_min: float | None = None
+    sources: tuple[FrameKind, ...] = ()
+    source_sqi: Mapping[FrameKind, float] = field(default_factory=dict)
 
 
 def pulse_evidence(
@@ -114,7 +125,7 @@ def pulse_evidence(
     found["not_alive"] |= is_white
     return Evidence(
         reading.rate_per_min,
-        float(np.hypot(reading.uncertainty_per_min, 0.5 * min(cues.spread_per_min, _MAX_SPREAD_PER_MIN))),
+        standard_uncertainty(reading, PULSE, min(cues.spread_per_min, _MAX_SPREAD_PER_MIN)),
         cues.sqi,
         cues.alive and not edge and not is_light and not is_white,
         (*_exposure(skin), *codes_that_hold(found)),
@@ -133,14 +144,16 @@ def breath_evidence(
     motion: Array,
     fs: float,
     prior_per_min: float | None,
+    rsp_from: tuple[FrameKind, ...] = ("thermal",),
 ) -> Evidence:
     """Evidence for RR; at least two cues must agree, among them the network's or the nostrils' where there is one.
 
-    ``rsp`` ``[T]`` is the network's waveform, None where its modality is missing; ``thermal_cells`` ``[T, 9, 9]`` in
-    degC, None without thermal; ``rgb_cells`` ``[T, 3, 9, 9]`` 0..255; ``motion`` ``[T, 2]`` displacement in shares of
-    the face side. Where there is a network or a nostril cue the rate is read from these alone; motion and brightness,
-    which show every sway, only support it. A picture that nods shows the nod in every cue, thermal ones too: a head
-    that moves at that very rate is named (``motion``), which keeps RR from ``ok``, and supports nothing beside thermal.
+    ``rsp`` ``[T]`` is the network's waveform, None where its modality is missing, and ``rsp_from`` what it comes from;
+    ``thermal_cells`` ``[T, 9, 9]`` in degC, None without thermal; ``rgb_cells`` ``[T, 3, 9, 9]`` 0..255; ``motion``
+    ``[T, 2]`` displacement in shares of the face side. Where there is a network or a nostril cue the rate is read from
+    these alone; motion and brightness, which show every sway, only support it. A picture that nods shows the nod in
+    every cue, thermal ones too: a head that moves at that very rate is named (``motion``), which keeps RR from ``ok``,
+    and supports nothing beside thermal.
     """
     window_s = len(motion) / fs
     warm: dict[str, npt.NDArray[np.floating]] = {}
@@ -149,8 +162,7 @@ def breath_evidence(
     seen = {"motion": motion[:, 1], "brightness": skin_mean(rgb_cells)[:, 1]}
     cues = {name: spectrum(band_pass(wave, RR_BAND, fs), RR_BAND, fs) for name, wave in (warm | seen).items()}
     read_from = warm or seen
-    spectra, weights = [cues[name] for name in read_from], [_BREATH_WEIGHTS[name] for name in read_from]
-    together = fused(spectra, weights)
+    together = _fused_breath(cues, read_from)
     reading = read_rate(together, RR_BAND, window_s, prior_per_min)
     by_cue = _read_alone(cues, RR_BAND, window_s)
     if reading is None:
@@ -159,10 +171,11 @@ def breath_evidence(
     moved = _Moved.at(reading, motion, RR_BAND, fs)
     own_per_min = by_cue["motion"] or 0.0
     nods = moved.at_rate >= _NOD and abs(own_per_min - reading.rate_per_min) < _NOD_NEAR_PER_MIN
-    counted = [support[name] for name in cues if name in warm or not (nods and warm)]
-    second = min(sorted([*counted, 0.0, 0.0])[-2], max((support[name] for name in warm), default=1.0))
+    counted = [name for name in cues if name in warm or not (nods and warm)]
+    best = sorted([*(support[name] for name in counted), 0.0, 0.0])
+    second = min(best[-2], max((support[name] for name in warm), default=1.0))
     agree, edge = second > _MIN_BREATH_SUPPORT, _at_edge(reading, RR_BAND)
-    sqi = _mean_cue(_ramp(second, 0.3, 0.65), _ramp(reading.snr_db, -4.0, 5.0))
+    sqi = _breath_quality(second, reading.snr_db)
     found = {
         "motion": nods or (not agree and moved.rms > _NOD),
         "cues_disagree": not agree,
@@ -170,8 +183,51 @@ def breath_evidence(
     }
     why = codes_that_hold(found)
     alive, facts = agree and not edge, {"motion": moved.rms, "sqi": sqi}
-    rate, uncertainty = reading.rate_per_min, reading.uncertainty_per_min
-    return Evidence(rate, uncertainty, sqi, alive, why, window_s, by_cue, facts, together)
+    kinds = {**_BREATH_FROM, "network": rsp_from}
+    return Evidence(
+        reading.rate_per_min,
+        standard_uncertainty(reading, BREATH),
+        sqi,
+        alive,
+        why,
+        window_s,
+        by_cue,
+        facts,
+        together,
+        sources=tuple(dict.fromkeys(kind for name in read_from for kind in kinds[name])),
+        source_sqi=_source_sqi(cues, counted, kinds, reading),
+    )
+
+
+def _fused_breath(cues: Mapping[str, Spectrum], names: Iterable[str]) -> Spectrum:
+    """One spectrum of the named cues."""
+    chosen = list(names)
+    return fused([cues[name] for name in chosen], [_BREATH_WEIGHTS[name] for name in chosen])
+
+
+def _breath_quality(support: float, db: float) -> float:
+    """Quality of a breath that has this share of a cue's power, and this SNR."""
+    return _mean_cue(_ramp(support, 0.3, 0.65), _ramp(db, -4.0, 5.0))
+
+
+def _source_sqi(
+    cues: Mapping[str, Spectrum], counted: Collection[str], kinds: Mapping[str, tuple[FrameKind, ...]], reading: Reading
+) -> dict[FrameKind, float]:
+    """How well the cues of each modality alone show the rate; 0 where none of them counts.
+
+    A cue that mixes modalities tells of neither.
+    """
+    rate, window_s = reading.rate_per_min, reading.window_s
+    found: dict[FrameKind, float] = {}
+    for kind in _KINDS:
+        own = [name for name in cues if kinds[name] == (kind,)]
+        shown = [name for name in own if name in counted]
+        if shown:
+            alone = _fused_breath(cues, shown)
+            found[kind] = _breath_quality(_support(alone, rate, window_s), snr_db(alone, rate, window_s))
+        elif own:
+            found[kind] = 0.0
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,15 @@ _PRIOR_WIDTH = 0.08
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A rate read from one window. ``snr_db`` compares power at the rate and its harmonic with the rest of the band."""
+    """A rate read from one window.
+
+    ``snr_db`` compares power at the rate and its harmonic with the rest of the band. ``bound_per_min`` is the least
+    standard deviation that the frequency of a steady sine in white noise of this SNR can be read with.
+    """
 
     rate_per_min: float
     snr_db: float
-    uncertainty_per_min: float
+    bound_per_min: float
     window_s: float
 
 
@@ -63,8 +67,7 @@ def read_rate(spec: Spectrum, band: Band, window_s: float, prior_per_min: float 
     """The rate a spectrum shows best, or None when it has no peak inside ``band``.
 
     ``window_s`` is the true length behind the spectrum; it sets the width of a peak. ``prior_per_min`` is the rate
-    tracked so far. The uncertainty is that of a sine's frequency in noise of this SNR (Rife and Boorstyn 1974), which
-    assumes the right peak was chosen.
+    tracked so far. The bound (Rife and Boorstyn 1974) assumes that the right peak was chosen.
     """
     peaks = _peaks(spec)
     if not len(peaks):
@@ -74,7 +77,7 @@ def read_rate(spec: Spectrum, band: Band, window_s: float, prior_per_min: float 
     if prior_per_min is not None:
         score *= 1.0 + _PRIOR_GAIN * np.exp(-0.5 * ((rates - prior_per_min) / (_PRIOR_WIDTH * prior_per_min)) ** 2)
     rate = float(np.clip(_refined(spec, int(peaks[score.argmax()])), band.low_per_min, band.high_per_min))
-    return Reading(rate, snr_db(spec, rate, window_s), _uncertainty_per_min(spec, rate, window_s), window_s)
+    return Reading(rate, snr_db(spec, rate, window_s), _bound_per_min(spec, rate, window_s), window_s)
 
 
 def half_width_per_min(window_s: float) -> float:
@@ -96,7 +99,7 @@ def snr_db(spec: Spectrum, rate_per_min: float, window_s: float) -> float:
     return float(np.clip(10.0 * np.log10(max(signal, 1e-9) / noise), -60.0, 60.0))
 
 
-def _uncertainty_per_min(spec: Spectrum, rate_per_min: float, window_s: float) -> float:
+def _bound_per_min(spec: Spectrum, rate_per_min: float, window_s: float) -> float:
     signal, noise = _shares(spec, rate_per_min, window_s)
     band_hz = (spec.per_min[-1] - spec.per_min[0]) / 60.0
     ratio = max(signal, 1e-9) / noise * band_hz * window_s  # signal energy over noise density

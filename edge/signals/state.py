@@ -57,11 +57,10 @@ def first_named(*situations: Situation) -> Situation:
 
 
 class _Held(NamedTuple):
-    """The last ``ok`` value and the stamp of its newest frame."""
+    """The last ``ok`` value, all that was said of it, and the stamp of its newest frame."""
 
     value: float
-    uncertainty: float
-    sqi: float
+    estimate: Estimate
     stamp_ns: int
 
 
@@ -142,8 +141,9 @@ class RateTracker:
             if self._held is not None and abs(self._held.value - rate) > self._rules.step_per_min:
                 self._held = None  # newer, if weaker, evidence says otherwise
             return _with_value("low_quality", rate, evidence, why, age_ns)
-        self._held = _Held(rate, evidence.uncertainty_per_min, evidence.sqi, newest_ns)
-        return _with_value("ok", rate, evidence, (), age_ns)
+        estimate = _with_value("ok", rate, evidence, (), age_ns)
+        self._held = _Held(rate, estimate, newest_ns)
+        return estimate
 
     def _failed(self, evidence: Evidence, tick_ns: int, age_ns: int) -> Estimate:
         why = evidence.why or ("weak_signal",)
@@ -152,14 +152,16 @@ class RateTracker:
         held = self._held
         if held is not None and tick_ns - held.stamp_ns <= self._rules.hold_s * 1e9:
             age_ms = (tick_ns - held.stamp_ns) // 1_000_000
-            return Estimate(held.value, held.sqi, "hold", why, evidence.window_s, age_ms, held.uncertainty)
+            return replace(held.estimate, state="hold", why=why, window_s=evidence.window_s, age_ms=age_ms)
         self._held = None
         return _without_value("starting" if self._looks else "lost", why, evidence.window_s, age_ns)
 
 
 def _with_value(state: State, rate: float, evidence: Evidence, why: tuple[str, ...], age_ns: int) -> Estimate:
-    age_ms = age_ns // 1_000_000
-    return Estimate(rate, evidence.sqi, state, why, evidence.window_s, age_ms, evidence.uncertainty_per_min)
+    return Estimate(
+        rate, evidence.sqi, state, why, evidence.window_s, age_ns // 1_000_000, evidence.uncertainty_per_min,
+        sources=evidence.sources, source_sqi=evidence.source_sqi,
+    )  # fmt: skip
 
 
 def _without_value(state: State, why: tuple[str, ...], window_s: float, age_ns: int) -> Estimate:

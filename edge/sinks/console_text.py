@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from msgspec import UNSET
+
+from edge.frames import FrameKind
 from edge.sinks.records import Event, Health, Meta, Numerics, Rate, Record, Status
 from edge.vitals import REASONS, Truth
 
-__all__ = ["cameras_text", "line_from_record", "reasons_text", "value_text"]
+__all__ = ["cameras_text", "line_from_record", "reasons_text", "sources_text", "value_text"]
 
 
 def line_from_record(record: Record, pts_ns: int, truth: Truth | None = None) -> str | None:
@@ -37,6 +42,13 @@ def reasons_text(rate: Rate, record: Numerics) -> list[str]:
     return [f"{REASONS[code].said(facts)}: {REASONS[code].fix}" for code in rate.why]
 
 
+def sources_text(sources: Sequence[FrameKind], source_sqi: Mapping[FrameKind, float]) -> str:
+    """``"from thermal 0.83 (rgb 0.41)"``: what a rate was read from, and in parentheses what else shows it."""
+    named = {kind: f"{kind} {source_sqi[kind]:.2f}" if kind in source_sqi else kind for kind in (*sources, *source_sqi)}
+    beside = ", ".join(text for kind, text in named.items() if kind not in sources)
+    return f"from {', '.join(named[kind] for kind in sources)}" + (f" ({beside})" if beside else "")
+
+
 def cameras_text(record: Numerics) -> str:
     """Frame rates, lost frames and the distance of paired stamps."""
     parts = [f"{kind} {fps:.2f} fps, {record.dropped.get(kind, 0)} lost" for kind, fps in record.fps.items()]
@@ -52,6 +64,8 @@ def _numerics_text(record: Numerics, truth: Truth | None) -> str:
 
 def _rate_text(label: str, rate: Rate, truth_per_min: float | None) -> str:
     text = f"{label} {value_text(rate.value):>5} {rate.unit} {rate.state} {rate.sqi:.2f}"
+    if rate.sources is not UNSET:
+        text += f" {sources_text(rate.sources, {} if rate.source_sqi is UNSET else rate.source_sqi)}"
     if rate.why:
         text += f" ({', '.join(rate.why)})"
     return text if truth_per_min is None else f"{text} [truth {truth_per_min:.1f}]"

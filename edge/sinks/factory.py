@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
+from msgspec import UNSET
 
 from edge.frames import FrameKind
 from edge.sinks.clocks import clock_synced, rfc3339_from_ns
@@ -231,6 +232,8 @@ def _rate(estimate: Estimate) -> Rate:
         window_s=round(estimate.window_s, 1),
         age_ms=estimate.age_ms,
         uncertainty=None if estimate.value is None else _rounded(estimate.uncertainty, 2),
+        sources=estimate.sources or UNSET,
+        source_sqi={kind: round(quality, 2) for kind, quality in _by_kind(estimate.source_sqi).items()} or UNSET,
     )
 
 

@@ -106,10 +106,25 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     window_s: Annotated[float, msgspec.Meta(ge=0, description="seconds of signal looked at")]
     age_ms: Annotated[int, msgspec.Meta(ge=0, description="age of the newest frame behind the value")]
     uncertainty: Annotated[float, msgspec.Meta(ge=0, description="standard uncertainty per minute")] | None
+    sources: (
+        Annotated[tuple[FrameKind, ...], msgspec.Meta(description="modalities the value was read from; of rr")]
+        | UnsetType
+    ) = UNSET
+    source_sqi: (
+        Annotated[
+            dict[FrameKind, Annotated[float, msgspec.Meta(ge=0, le=1)]],
+            msgspec.Meta(
+                description="how well each modality that is there shows breath at this rate by itself, 1 is best; of rr"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
     def __post_init__(self) -> None:
         if (self.value is not None) != (self.state in VALUE_STATES):
             raise ValueError(f"value {self.value} does not go with state {self.state}")
+        if self.value is None and (self.sources, self.source_sqi) != (UNSET, UNSET):
+            raise ValueError(f"sources {self.sources}, {self.source_sqi} do not go without a value")
         if (self.state == "ok") != (not self.why):
             raise ValueError(f"reasons {list(self.why)} do not go with state {self.state}")
 
@@ -306,7 +321,14 @@ def json_schema() -> dict[str, Any]:
     definitions["Rate"] |= {
         "if": {"properties": {"state": {"enum": with_value}}},
         "then": {"properties": {"value": {"type": "number"}}},
-        "else": {"properties": {"value": {"type": "null"}, "uncertainty": {"type": "null"}}},
+        "else": {
+            "properties": {
+                "value": {"type": "null"},
+                "uncertainty": {"type": "null"},
+                "sources": False,
+                "source_sqi": False,
+            }
+        },
         "allOf": [
             {
                 "if": {"properties": {"state": {"const": "ok"}}},

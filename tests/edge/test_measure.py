@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -62,6 +63,22 @@ def test_one_look_has_its_own_uncertainty_and_none_has_no_number() -> None:
     nothing = measured(look(1, NO_RR)).result("hr")
     assert (nothing.value, nothing.uncertainty, nothing.low, nothing.sqi) == (None, None, None, 0.0)
     assert not report_from_measurement(measured(look(1, NO_RR)), "x").trustworthy
+
+
+def test_rr_is_told_with_what_it_was_read_from() -> None:
+    shown = [
+        dataclasses.replace(
+            look(t, NO_RR),
+            rr=dataclasses.replace(estimate(14.0), sources=("thermal",), source_sqi={"thermal": quality, "rgb": 0.4}),
+        )
+        for t, quality in ((1, 0.7), (2, 0.8), (3, 0.9))
+    ]
+    report = report_from_measurement(measured(*shown), "x")
+    assert (report.rates["rr"].sources, report.rates["rr"].source_sqi) == (("thermal",), {"thermal": 0.8, "rgb": 0.4})
+    assert "     read from thermal 0.80 (rgb 0.40)" in list(lines(report, 80))
+    told = dict_from_report(report)
+    assert (told["rr"]["sources"], told["rr"]["source_sqi"]) == (["thermal"], {"thermal": 0.8, "rgb": 0.4})
+    assert (told["hr"]["sources"], told["hr"]["source_sqi"]) == ([], {})
 
 
 def test_reasons_carry_the_newest_number_and_stand_by_how_often_they_held() -> None:

@@ -152,3 +152,50 @@ def test_breath_without_thermal_needs_motion_and_light_to_agree() -> None:
     moved = sway(0.01, 13, T30)
     assert breath_evidence(None, None, light.astype(np.float32), moved, FS, None).alive
     assert not breath_evidence(None, None, PLAIN, sway(0.01, 21, T30) + STILL30, FS, None).alive
+
+
+def rsp(rate_per_min: float) -> np.ndarray:
+    return np.sin(2 * np.pi * rate_per_min / 60 * T30).astype(np.float32)
+
+
+def breathing(rate_per_min: float) -> tuple[np.ndarray, np.ndarray]:
+    """RGB cells and displacement of a body that breathes at a rate, less than what is called a nod."""
+    light = PLAIN * (1 + 0.002 * np.sin(2 * np.pi * rate_per_min / 60 * T30)).reshape(-1, 1, 1, 1)
+    return light.astype(np.float32), sway(0.004, rate_per_min, T30)
+
+
+def test_each_modality_tells_how_well_it_shows_the_breath_by_itself() -> None:
+    apart = breath_evidence(rsp(16), breath_cells(16), PLAIN, STILL30, FS, None)
+    assert apart.sources == ("thermal",)
+    assert apart.source_sqi["thermal"] > 0.8
+    assert apart.source_sqi["rgb"] < 0.3
+    both = breath_evidence(rsp(16), breath_cells(16), *breathing(16), FS, None)
+    assert min(both.source_sqi.values()) > 0.8
+    other = breath_evidence(rsp(16), breath_cells(16), *breathing(23), FS, None)
+    assert other.sources == ("thermal",)
+    assert other.source_sqi["rgb"] < 0.1
+
+
+def test_without_thermal_the_rate_and_its_quality_are_those_of_rgb() -> None:
+    found = breath_evidence(None, None, *breathing(13), FS, None)
+    assert found.sources == ("rgb",)
+    assert set(found.source_sqi) == {"rgb"}
+    assert found.source_sqi["rgb"] > 0.8
+
+
+def test_a_nod_is_no_breath_that_rgb_shows() -> None:
+    nod = sway(0.012, 16, T30)
+    found = breath_evidence(rsp(16), breath_cells(16), PLAIN, nod, FS, None)
+    assert found.source_sqi["rgb"] == 0.0
+    assert found.source_sqi["thermal"] > 0.8
+
+
+def test_a_network_that_mixes_modalities_is_a_source_and_tells_of_neither() -> None:
+    weak = breath_cells(16, degc=0.0)
+    found = breath_evidence(rsp(16), weak, *breathing(16), FS, None, ("rgb", "thermal"))
+    assert set(found.sources) == {"rgb", "thermal"}
+    assert found.source_sqi["rgb"] > 0.8
+    assert found.source_sqi["thermal"] < 0.3
+    alone = breath_evidence(rsp(16), None, *breathing(16), FS, None, ("rgb",))
+    assert alone.sources == ("rgb",)
+    assert set(alone.source_sqi) == {"rgb"}

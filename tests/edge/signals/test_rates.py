@@ -51,23 +51,23 @@ def test_the_track_so_far_decides_between_equal_peaks() -> None:
         assert reading.rate_per_min == pytest.approx(prior, abs=2.5)
 
 
-def test_more_noise_gives_a_lower_snr_and_a_larger_uncertainty() -> None:
+def test_more_noise_gives_a_lower_snr_and_a_larger_bound() -> None:
     rng = np.random.default_rng(3)
     noise = rng.normal(size=300)
     readings = [read_rate(spectrum(wave(72, 10) + a * noise, HR_BAND, FS), HR_BAND, 10.0) for a in (0.1, 0.5, 2.0)]
     snr = [r.snr_db for r in readings if r]
-    spread = [r.uncertainty_per_min for r in readings if r]
+    spread = [r.bound_per_min for r in readings if r]
     assert snr == sorted(snr, reverse=True)
     assert spread == sorted(spread)
 
 
-def test_the_stated_uncertainty_is_that_of_repeated_readings() -> None:
+def test_the_bound_is_that_of_repeated_readings_of_a_steady_sine() -> None:
     rng = np.random.default_rng(4)
     readings = [
         read_rate(spectrum(wave(80, 10) + rng.normal(size=300), HR_BAND, FS), HR_BAND, 10.0) for _ in range(200)
     ]
     rates = np.array([r.rate_per_min for r in readings if r])
-    stated = np.median([r.uncertainty_per_min for r in readings if r])
+    stated = np.median([r.bound_per_min for r in readings if r])
     assert 0.4 < stated / rates.std() < 2.5
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,3 +135,15 @@ def test_no_schedule_of_faults_shows_a_value_older_than_ten_seconds(looks: list[
         if estimate.state in ("ok", "low_quality"):
             assert isinstance(item, Evidence)
             assert item.alive
+
+
+def test_sources_go_with_the_value_and_stay_while_it_is_held() -> None:
+    seen = dataclasses.replace(look(), sources=("thermal",), source_sqi={"thermal": 0.8, "rgb": 0.4})
+    dead = look(alive=False, why=("motion",))
+    first, *_, ok, hold, _ = run(*[seen] * 4, dead, None)
+    assert (first.value, first.sources, first.source_sqi) == (None, (), {})
+    for estimate, state in ((ok, "ok"), (hold, "hold")):
+        assert estimate.state == state
+        assert (estimate.sources, estimate.source_sqi) == (("thermal",), {"thermal": 0.8, "rgb": 0.4})
+    with pytest.raises(ValueError, match="sources are those of a value"):
+        Estimate(None, 0.0, "lost", ("motion",), 30.0, 0, None, sources=("rgb",))

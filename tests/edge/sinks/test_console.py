@@ -9,7 +9,7 @@ from rich.console import Console
 from edge.errors import UsageError
 from edge.sinks import SinkContext, sink_from_uri
 from edge.sinks.console import ConsoleSink
-from edge.sinks.console_text import reasons_text
+from edge.sinks.console_text import line_from_record, reasons_text
 from edge.sinks.console_view import Person, Screen, draw
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import NOTICE
@@ -69,6 +69,14 @@ def test_a_reason_has_its_number_where_the_record_holds_it(factory, vitals):
     told = reasons_text(record.hr, record)
     assert told[0].startswith("the camera gives 8.0 frames a second, want >= 15: raise")
     assert told[1].startswith("the face is too dark: ")
+
+
+def test_a_plain_line_names_what_breath_was_read_from(factory, vitals):
+    rr = Estimate(14.2, 0.7, "ok", (), 30.0, 240, 0.4, sources=("thermal",), source_sqi={"thermal": 0.83, "rgb": 0.4})
+    line = line_from_record(factory.numerics(dataclasses.replace(vitals, rr=rr)), 7 * S)
+    assert "RR  14.2 /min ok 0.70 from thermal 0.83 (rgb 0.40)" in line
+    alone = dataclasses.replace(rr, sources=("rgb", "thermal"), source_sqi={"rgb": 0.4})
+    assert "from rgb 0.40, thermal " in line_from_record(factory.numerics(dataclasses.replace(vitals, rr=alone)), 7 * S)
 
 
 def test_a_value_is_not_shown_once_it_is_older_than_ten_seconds(full_screen):

@@ -83,6 +83,29 @@ def test_numerics_hold_exactly_the_published_fields():
     }  # fmt: skip
 
 
+def breath() -> Estimate:
+    return estimate(value=14.22, window_s=30.0, sources=("thermal",), source_sqi={"thermal": 0.834, "rgb": 0.4})
+
+
+def test_rr_names_what_it_was_read_from_and_the_quality_of_each_modality():
+    line = encode(factory().numerics(vitals(rr=breath())))
+    record = json.loads(line)
+    VALIDATOR.validate(record)
+    assert record["rr"]["sources"] == ["thermal"]
+    assert record["rr"]["source_sqi"] == {"rgb": 0.4, "thermal": 0.83}
+    assert not {"sources", "source_sqi"} & set(record["hr"])
+    assert encode(decode(line)) == line
+
+
+def test_sources_without_a_value_are_refused():
+    line = encode(factory().numerics(vitals(rr=breath())))
+    record = json.loads(line)
+    record["rr"] |= {"value": None, "uncertainty": None, "state": "lost", "why": ["motion"]}
+    assert not VALIDATOR.is_valid(record)
+    with pytest.raises(msgspec.ValidationError, match="do not go without a value"):
+        decode(msgspec.json.encode(record))
+
+
 def test_every_kind_validates_and_reads_back():
     for record in one_of_each():
         line = encode(record)
