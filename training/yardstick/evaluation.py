@@ -19,6 +19,7 @@ from training.yardstick.measure import Row, rows_of_tape, with_constant
 from training.yardstick.networks import Choice, opened
 from training.yardstick.perturbed import CASES
 from training.yardstick.sources import MAIN, OnProgress, Plan, Source, file_sha256, rows_of
+from training.yardstick.stated import StatedLine, stated_from_rows
 from training.yardstick.tape import front_fingerprint
 
 __all__ = ["Evaluation", "Measurement", "evaluate", "facts_of", "reference_file", "sources_from_words"]
@@ -64,11 +65,12 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(Measurement, frozen=True, kw_only=True):
-    """The result of protocol ``deployed``."""
+    """The result of protocol ``deployed``. Reports from before uncertainties were judged have no ``stated``."""
 
     protocol: str = "deployed"
     constants_per_min: dict[str, dict[str, float]]
     figures: list[Figure]
+    stated: list[StatedLine] = []
 
 
 def reference_file(name: str) -> Path | None:
@@ -132,7 +134,8 @@ def evaluate(
     if rows is None:
         return None
     rows += [row for method, guess in CONSTANTS.items() for row in with_constant(rows, method, guess)]
-    return Evaluation(constants_per_min=CONSTANTS, figures=figures_from_rows(rows), **facts), rows
+    figures, stated = figures_from_rows(rows), stated_from_rows(rows)
+    return Evaluation(constants_per_min=CONSTANTS, figures=figures, stated=stated, **facts), rows
 
 
 def facts_of(networks: Mapping[str, Choice], data: str, sources: Sequence[Source]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ WINDOW_S = {"hr": HR_WINDOW_S, "rr": RR_WINDOW_S[1]}
 class Row(msgspec.Struct, frozen=True):
     """One look of one method.
 
-    ``estimate`` is None where it reads nothing; ``state`` and ``value`` are those of the published estimate, for
-    methods that are the whole chain. ``groups`` are the parts that figures are split by.
+    ``estimate`` is None where it reads nothing; ``state``, ``value`` and ``uncertainty`` are those of the published
+    estimate, for methods that are the whole chain. ``groups`` are the parts that figures are split by.
     """
 
     data: str
@@ -52,6 +52,7 @@ class Row(msgspec.Struct, frozen=True):
     state: str | None = None
     value: float | None = None
     groups: Mapping[str, str] = {}
+    uncertainty: float | None = None
 
 
 def rows_of_tape(tape: Tape, source: Source, networks: Mapping[str, Choice]) -> list[Row]:
@@ -77,7 +78,7 @@ def _of_look(row: Row, method: str, evidence: Evidence | None) -> Iterator[Row]:
     reference = REFERENCE[row.rate]
     for name, cue in {method: "network", **({reference: reference} if method == MAIN else {})}.items():
         alone = evidence.by_cue.get(cue) if evidence else None
-        yield msgspec.structs.replace(row, method=name, estimate=alone, state=None, value=None)
+        yield msgspec.structs.replace(row, method=name, estimate=alone, state=None, value=None, uncertainty=None)
 
 
 class _Truth:
@@ -107,7 +108,7 @@ class _Truth:
         read = evidence.rate_per_min if evidence else None
         return Row(
             self._source.data, self._source.name, rate, round(t_s, 3), true, due, "", read, estimate.state,
-            estimate.value, self._groups,
+            estimate.value, self._groups, estimate.uncertainty,
         )  # fmt: skip
 
 

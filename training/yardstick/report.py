@@ -23,6 +23,7 @@ from training.yardstick.page_parts import (
 )
 from training.yardstick.pictures import COLOURS, Bars, Cloud, Panel, bars, bland_altman, scatter
 from training.yardstick.sources import MAIN
+from training.yardstick.stated import STATED, STATED_HEAD, STATED_LEGEND, stated_cells
 from training.yardstick.tables import (
     AGREEMENT,
     AGREEMENT_HEAD,
@@ -128,6 +129,7 @@ def _page(result: Evaluation, pictures: Mapping[str, bytes]) -> str:
         section(
             AGREEMENT, paragraph(AGREEMENT_LEGEND), tables_by_part(AGREEMENT_HEAD, agreement_lines(result), 1),
         ),
+        section(STATED, paragraph(STATED_LEGEND), tables_by_part(STATED_HEAD, stated_cells(result.stated), 2)),
         *_picture_sections(pictures),
         *(section(SPLITS[split], tables_by_part(HEAD, cells_of_split(result, split), 2)) for split in splits),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from training.yardstick.layout import (
 )
 from training.yardstick.measure import Row
 from training.yardstick.sources import MAIN
+from training.yardstick.stated import STATED, STATED_HEAD, STATED_LEGEND, stated_cells
 
 __all__ = [
     "AGREEMENT", "AGREEMENT_HEAD", "AGREEMENT_LEGEND", "HEAD", "LEGEND", "SPLITS", "agreement_lines", "cells_of_split",
@@ -59,11 +60,11 @@ def _figure_line(figure: Figure) -> list[object]:
 
 def csv_from_rows(rows: Sequence[Row]) -> str:
     """Every look of every method."""
-    head = ("data", "recording", "rate", "t_s", "truth", "due", "method", "estimate", "state", "value")
+    head = ("data", "recording", "rate", "t_s", "truth", "due", "method", "estimate", "state", "value", "uncertainty")
     lines = (
         [
             row.data, row.recording, row.rate, row.t_s, row.truth, int(row.is_due), row.method, row.estimate, row.state,
-            row.value,
+            row.value, row.uncertainty,
         ]
         for row in rows
     )  # fmt: skip
@@ -115,12 +116,15 @@ def markdown_from_evaluation(result: Evaluation) -> str:
         if split == "all":
             table = markdown_table(AGREEMENT_HEAD, agreement_lines(result))
             blocks.append(f"## {AGREEMENT}\n\n{AGREEMENT_LEGEND}\n\n{table}")
+            table = markdown_table(STATED_HEAD, stated_cells(result.stated))
+            blocks.append(f"## {STATED}\n\n{STATED_LEGEND}\n\n{table}")
     return "\n".join(blocks)
 
 
 def text_from_evaluation(result: Evaluation, split: str = "all") -> str:
     """The same for a terminal."""
-    return f"{aligned(HEAD, cells_of_split(result, split))}\n{LEGEND}\n"
+    figures = f"{aligned(HEAD, cells_of_split(result, split))}\n{LEGEND}\n"
+    return f"{figures}\n{aligned(STATED_HEAD, stated_cells(result.stated))}\n{STATED_LEGEND}\n"
 
 
 def cells_of_split(result: Evaluation, split: str) -> Iterator[list[str]]:

@@ -75,6 +75,17 @@ def test_only_whole_chains_publish(measured: tuple[Evaluation, list[Row]]) -> No
     assert chain.false_confidence == 0.0
 
 
+def test_what_the_ok_values_state_is_judged(measured: tuple[Evaluation, list[Row]]) -> None:
+    result, rows = measured
+    ok = [row for row in rows if row.method == f"{MAIN}{CUES}" and row.rate == "hr" and row.state == "ok"]
+    [line] = [one for one in result.stated if (one.method, one.data, one.rate) == (f"{MAIN}{CUES}", "moderate", "hr")]
+    assert (line.figures.values, line.recordings) == (len(ok), 2)
+    rms = np.sqrt(np.mean([(row.value - row.truth) ** 2 for row in ok if row.value]))
+    assert line.figures.error_rms == pytest.approx(rms)
+    for text in (markdown_from_evaluation(result), text_from_evaluation(result)):
+        assert "95 % within" in text
+
+
 def test_parts_add_up_to_the_whole(measured: tuple[Evaluation, list[Row]]) -> None:
     result, _ = measured
     whole = of(result, MAIN)[0].every.looks
@@ -198,7 +209,7 @@ def test_tables_show_every_method(measured: tuple[Evaluation, list[Row]]) -> Non
         for name in ("network alone", "POS alone", "random weights alone", "constant guess, least MAE"):
             assert name in text
     tables = [block for block in markdown_from_evaluation(result).split("\n\n") if block.startswith("|")]
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
