@@ -1,7 +1,7 @@
 """What the uncertainty that is published with a rate is worth.
 
 Every value of the whole chain that is ``ok`` states a standard uncertainty; here its error is known. The constants of
-:mod:`edge.signals.uncertainty` are chosen by these lines on recordings that no figure is of.
+:mod:`edge.signals.uncertainty` are chosen by such lines, and never on the test recordings.
 """
 
 from __future__ import annotations
