@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from edge.clips.crop import Box
 from edge.faces import Detection, Detector
 from edge.faces.glide import Glide, distance, prominence, square
-from edge.faces.looks import Lag, Look, Looks
-from edge.faces.track import FaceTrack, TrackerConfig
+from edge.faces.looks import Lag, Look
+from edge.faces.track import FaceTrack, LookingTracker, TrackerConfig
 from edge.frames import Frame
 
 __all__ = ["CrowdTracker"]
@@ -88,24 +88,17 @@ class _Gone:
     seen_ns: int
 
 
-class CrowdTracker:
+class CrowdTracker(LookingTracker):
     """Follows up to ``people`` faces; ``step`` it with every frame in stamp order."""
 
     def __init__(
         self, detector: Detector, people: int, config: TrackerConfig | None = None, lag: Lag | None = None
     ) -> None:
-        self._looks = Looks(detector, lag)
+        super().__init__(detector, config, lag)
         self._people = people
-        self._config = config or TrackerConfig()
         self._known: list[_Known] = []
         self._gone: list[_Gone] = []
         self._candidates: list[Detection] = []
-        self._persons = 0
-
-    @property
-    def detections(self) -> int:
-        """Runs of the detector since the start."""
-        return self._looks.count
 
     def step(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The faces at this frame, who was found first in front."""
@@ -113,20 +106,12 @@ class CrowdTracker:
             self._known, self._gone, self._candidates = [], [], []
         for known in self._known:
             known.step(frame.pts_ns)
-        look = self._looks.step(frame, self._every_s)
+        still = all(known.track.seen_ns == self._looks.begun_ns and not known.walks for known in self._known)
+        doubts = bool(self._candidates)
+        look = self._look(frame, follows=bool(self._known), sure=still and not doubts, doubts=doubts)
         if look is not None:
             self._take(frame.pts_ns, look)
         return tuple(known.track for known in self._known)
-
-    def pace(self, look_every_s: float) -> None:
-        """From here on look so often where all faces are sure."""
-        self._config = replace(self._config, look_every_s=look_every_s)
-
-    @property
-    def _every_s(self) -> float:
-        sure = all(known.track.seen_ns == self._looks.begun_ns and not known.walks for known in self._known)
-        calm = bool(self._known) and sure and not self._candidates
-        return self._config.look_every_s if calm else self._config.search_every_s
 
     def _take(self, pts_ns: int, look: Look) -> None:
         faces = _once_each(look.found)

@@ -2,7 +2,8 @@
 
 Both follow from stamps and from the count of frames, never from how long the detector takes. With a lag of 0 frames it
 runs in the caller's time and its answer applies to the very frame it was made on. With a lag the frames go on meanwhile
-and the answer applies exactly so many frames later: who is slower than that is waited for.
+and the answer applies exactly so many frames later: who is slower than that is waited for. Where nothing would go on
+meanwhile, since nobody is followed, a look can be asked for at once.
 """
 
 from __future__ import annotations
@@ -66,12 +67,16 @@ class Looks:
         self._waiting = self.begun_ns = None
         return True
 
-    def step(self, frame: Frame, every_s: float) -> Look | None:
-        """Take the next frame, with the time that is to pass between looks; gives the look that applies at it."""
+    def step(self, frame: Frame, every_s: float, *, at_once: bool = False) -> Look | None:
+        """Take the next frame, with the time that is to pass between looks; gives the look that applies at it.
+
+        A look that begins ``at_once`` applies to its own frame, whatever the lag.
+        """
         if self._waiting is None and self._is_due(frame.pts_ns, every_s):
             self.begun_ns = frame.pts_ns
             self.count += 1
-            self._waiting = self._lag.frames, self._lag.start(partial(self._detector.detect, _picture(frame)))
+            lag = 0 if at_once else self._lag.frames
+            self._waiting = lag, self._lag.start(partial(self._detector.detect, _picture(frame)))
         if self._waiting is None:
             return None
         frames, answer = self._waiting

@@ -2,7 +2,8 @@
 
 Everything is scheduled by frame stamps: a detection once a second, and five a second while there is no face or one is
 in doubt. Two detections in a row must agree before a face is believed or a box jumps, so one false alarm moves nothing.
-A face is lost when no detection agreed with its box for 1.5 s, so one miss loses nothing.
+While nobody is followed the second comes right after the first. A face is lost when no detection agreed with its box
+for 1.5 s, so one miss loses nothing.
 
 A box that follows each detection would shake what the model sees. Here it stands still while detections stay within a
 tenth of its side or so, and otherwise glides to the new place through two low-pass stages, which damp 1 Hz to 3 %.
@@ -21,7 +22,7 @@ from edge.faces.glide import Glide, distance, prominence, square
 from edge.faces.looks import Lag, Look, Looks
 from edge.frames import Frame
 
-__all__ = ["FaceTrack", "FaceTracker", "Tracker", "TrackerConfig"]
+__all__ = ["FaceTrack", "FaceTracker", "LookingTracker", "Tracker", "TrackerConfig"]
 
 NS_PER_S = 1_000_000_000
 
@@ -33,6 +34,8 @@ class TrackerConfig:
     look_every_s: float = 1.0
     search_every_s: float = 0.2
     """Between detections while there is no face, or one is in doubt."""
+    confirm_after_s: float = 0.0
+    """From the first detection of a face to the second, while nobody is followed: the next frame."""
     lost_after_s: float = 1.5
     """Counted from the newest detection that agreed."""
     dead_band_share: float = 0.08
@@ -78,8 +81,8 @@ class Tracker(Protocol):
         """From here on run a detector so often where the face is sure."""
 
 
-class FaceTracker:
-    """``step`` it with every frame in stamp order; the detector runs only when a look is due.
+class LookingTracker:
+    """What all trackers share: the looks, and how often they come.
 
     Without ``lag`` a detection applies to the very frame it was made on, so the boxes depend on frames and stamps
     alone; with it they depend on the number of frames too, and still not on how long anything takes.
@@ -88,9 +91,6 @@ class FaceTracker:
     def __init__(self, detector: Detector, config: TrackerConfig | None = None, lag: Lag | None = None) -> None:
         self._looks = Looks(detector, lag)
         self._config = config or TrackerConfig()
-        self._track: FaceTrack | None = None
-        self._glide = Glide(self._config.glide_s)
-        self._candidate: Detection | None = None
         self._persons = 0
 
     @property
@@ -98,25 +98,42 @@ class FaceTracker:
         """Runs of the detector since the start."""
         return self._looks.count
 
+    def pace(self, look_every_s: float) -> None:
+        """From here on look so often where all faces are sure."""
+        self._config = replace(self._config, look_every_s=look_every_s)
+
+    def _look(self, frame: Frame, *, follows: bool, sure: bool, doubts: bool) -> Look | None:
+        """The look that applies at this frame.
+
+        Whether anybody is followed, all who are were seen by the last look, and it saw somebody who is not believed.
+        """
+        config = self._config
+        if follows:
+            return self._looks.step(frame, config.look_every_s if sure else config.search_every_s)
+        return self._looks.step(frame, config.confirm_after_s if doubts else config.search_every_s, at_once=True)
+
+
+class FaceTracker(LookingTracker):
+    """``step`` it with every frame in stamp order; the detector runs only when a look is due."""
+
+    def __init__(self, detector: Detector, config: TrackerConfig | None = None, lag: Lag | None = None) -> None:
+        super().__init__(detector, config, lag)
+        self._track: FaceTrack | None = None
+        self._glide = Glide(self._config.glide_s)
+        self._candidate: Detection | None = None
+
     def step(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The face at this frame; empty while there is none (not found yet, or lost)."""
         if self._looks.resized(frame):
             self._track = self._candidate = None
-        if self._track is not None:
-            self._track = replace(self._track, box=self._glide.at(frame.pts_ns), moved=False)
-        look = self._looks.step(frame, self._every_s)
+        track = self._track
+        if track is not None:
+            self._track = track = replace(track, box=self._glide.at(frame.pts_ns), moved=False)
+        sure = track is not None and track.seen_ns == self._looks.begun_ns
+        look = self._look(frame, follows=track is not None, sure=sure, doubts=self._candidate is not None)
         if look is not None:
             self._take(frame.pts_ns, look)
         return () if self._track is None else (self._track,)
-
-    def pace(self, look_every_s: float) -> None:
-        """From here on look so often where the face is sure."""
-        self._config = replace(self._config, look_every_s=look_every_s)
-
-    @property
-    def _every_s(self) -> float:
-        sure = self._track is not None and self._track.seen_ns == self._looks.begun_ns
-        return self._config.look_every_s if sure else self._config.search_every_s
 
     def _take(self, pts_ns: int, look: Look) -> None:
         """Confirm the box, or set it where two detections in a row agree, or lose it."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from fakes.painted_face import Bench, rgb_frames, thermal_frames
 
+from edge.faces.track import TrackerConfig
 from edge.publish import Publisher
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import comparable, encode
@@ -19,7 +20,7 @@ processors."""
 
 def test_one_persons_records_are_what_they_were() -> None:
     frames = sorted([*rgb_frames(26), *thermal_frames(24)], key=lambda frame: frame.pts_ns)
-    bench = Bench(thermal=True).feed(frames)
+    bench = Bench(thermal=True, looks=TrackerConfig(confirm_after_s=0.2)).feed(frames)  # as it was then
     bench.finish()
     publisher = Publisher(RecordFactory("kit-1", "0" * 16), lambda: bench.pipeline.counts, dict)
     records: list[dict[str, Any]] = [

@@ -8,12 +8,14 @@ are rounded to, since libraries and processors differ; everything else is equal.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge.cli import main
+from edge.faces.track import FaceTracker, TrackerConfig
 
 GOLDEN = json.loads(Path(__file__).with_name("one_person.json").read_text(encoding="utf-8"))
 
@@ -49,7 +51,11 @@ def near(seen: Any, wanted: Any) -> bool:
 
 @pytest.mark.scenes
 @pytest.mark.parametrize("name", [pytest.param("demo", marks=pytest.mark.slow), *sorted(GOLDEN.keys() - {"demo"})])
-def test_one_person_gives_the_records_of_before(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_one_person_gives_the_records_of_before(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then = partial(FaceTracker, config=TrackerConfig(confirm_after_s=0.2))  # a face was found a little later
+    monkeypatch.setattr("edge.app.FaceTracker", then)
     golden = GOLDEN[name]
     rgb = golden["rgb"]
     if "{shared}" in rgb:

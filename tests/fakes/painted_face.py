@@ -14,7 +14,7 @@ from edge.bundle import Bundle, load_bundle
 from edge.clips.crop import Box
 from edge.errors import FaultError
 from edge.faces import Detection
-from edge.faces.track import FaceTracker
+from edge.faces.track import FaceTracker, TrackerConfig
 from edge.frames import Frame
 from edge.pipeline import Options, Output, Pipeline
 from edge.rig import IDENTITY, Rig
@@ -93,11 +93,17 @@ class Bench:
     """A pipeline and the parts that a test turns."""
 
     def __init__(
-        self, *, thermal: bool = False, hop_s: float = 1.0, bundle: Bundle | None = None, rig: Rig = IDENTITY
+        self,
+        *,
+        thermal: bool = False,
+        hop_s: float = 1.0,
+        bundle: Bundle | None = None,
+        rig: Rig = IDENTITY,
+        looks: TrackerConfig | None = None,
     ) -> None:
         self.face, self.runtime = KnownFace(), GreenRuntime()
         options = Options("bed-1", thermal, hop_s=hop_s, rig=rig)
-        self.pipeline = Pipeline(bundle or load_bundle(None), self.runtime, FaceTracker(self.face), options)
+        self.pipeline = Pipeline(bundle or load_bundle(None), self.runtime, FaceTracker(self.face, looks), options)
         self.outputs: list[Output] = []
 
     def feed(self, frames: Iterable[Frame]) -> Bench:

@@ -67,7 +67,8 @@ class Tape:
     """``thermal`` and ``camera`` as in :class:`edge.person.Person`.
 
     Of ``N`` model frames: grid index ``k``, time ``t_ns``, ``marks``, ``restart`` ``[N]``, ``data`` float32
-    ``[N, C, S, S]`` and the displacement ``moves`` float32 ``[N, 2]``.
+    ``[N, C, S, S]`` and the displacement ``moves`` float32 ``[N, 2]``. ``came_ns`` ``[N]`` is the stamp of the camera
+    frame with which each came: later than ``t_ns`` where it had to wait for the thermal camera.
     """
 
     thermal: bool
@@ -80,6 +81,7 @@ class Tape:
     restart: npt.NDArray[np.bool_]
     data: npt.NDArray[np.float32]
     moves: npt.NDArray[np.float32]
+    came_ns: npt.NDArray[np.int64]
     events: tuple[Event, ...]
 
     def frame(self, index: int) -> ModelFrame:
@@ -96,7 +98,8 @@ class Recorder:
     looks = 0
     """How many were asked of it."""
 
-    def __init__(self, bundle: Bundle, *, thermal: bool, camera: bool, hop_s: float) -> None:
+    def __init__(self, bundle: Bundle, *, thermal: bool, camera: bool, hop_s: float, now_ns: Callable[[], int]) -> None:
+        self._now_ns, self._came_ns = now_ns, list[int]()
         self._fps, self._thermal, self._camera, self._hop_s = bundle.fps, thermal, camera, hop_s
         self._frames: list[ModelFrame] = []
         self._moves: list[npt.NDArray[np.float32]] = []
@@ -106,6 +109,7 @@ class Recorder:
         """Write down a frame."""
         self._events.append(("take", len(self._frames), None, None))
         self._frames.append(frame)
+        self._came_ns.append(self._now_ns())
         self._moves.append(displacement)
         return ()
 
@@ -148,6 +152,7 @@ class Recorder:
             np.array([frame.restart for frame in frames], np.bool_),
             np.stack([frame.data for frame in frames]) if frames else empty,
             np.stack(self._moves) if frames else np.zeros((0, 2), np.float32),
+            np.array(self._came_ns, np.int64),
             tuple(self._events),
         )
 
@@ -174,24 +179,29 @@ def tapes_of_seats(
     made: list[Recorder] = []
     zone_of: dict[int, str] = {}
     looked: dict[int, int] = {}
+    now_ns = 0
 
     def recorder(*arguments: Any, **named: Any) -> Recorder:
-        made.append(Recorder(*arguments, **named))
+        made.append(Recorder(*arguments, now_ns=lambda: now_ns, **named))
         return made[-1]
 
     pipeline = Pipeline(bundle, _NoRuntime(), tracker, options, recorder)
-    for output in _played(pipeline, cameras):
-        if isinstance(output, Vitals):  # made by the look that was asked for last
-            asked = next(number for number, one in enumerate(made) if one.looks > looked.get(number, 0))
-            zone_of[asked] = output.zone
-            looked[asked] = made[asked].looks
+    for stamp_ns, outputs in _played(pipeline, cameras):
+        now_ns = stamp_ns
+        for output in outputs:
+            if isinstance(output, Vitals):  # made by the look that was asked for last
+                asked = next(number for number, one in enumerate(made) if one.looks > looked.get(number, 0))
+                zone_of[asked] = output.zone
+                looked[asked] = made[asked].looks
     return [(zone, made[number].tape(bundle.size)) for number, zone in sorted(zone_of.items())]
 
 
-def _played(pipeline: Pipeline, cameras: Sequence[Camera]) -> Iterator[Output]:
-    for _, kind, frame in heapq.merge(*map(_read, cameras), key=lambda item: item[0]):
-        yield from pipeline.push(frame) if frame is not None else pipeline.end(kind)
-    yield from pipeline.finish()
+def _played(pipeline: Pipeline, cameras: Sequence[Camera]) -> Iterator[tuple[int, Iterator[Output]]]:
+    """Each stamp as it comes, and what it brings about, to be asked for at once."""
+    stamp_ns = 0
+    for stamp_ns, kind, frame in heapq.merge(*map(_read, cameras), key=lambda item: item[0]):
+        yield stamp_ns, pipeline.push(frame) if frame is not None else pipeline.end(kind)
+    yield stamp_ns, pipeline.finish()
 
 
 def _read(camera: Camera) -> Iterator[tuple[int, FrameKind, Frame | None]]:
@@ -219,7 +229,7 @@ def replay(
 ) -> Iterator[tuple[int, Look]]:
     """Each look's stream time and what a person with this model shows, in mode ``stream`` where there is an engine.
 
-    ``on_waves`` is told what a stream shows between looks, with the time of the newest frame behind it.
+    ``on_waves`` is told what a stream shows between looks, with the stamp of the camera frame that brought it about.
 
     ValueError for a bundle of another geometry than the tape's; ``measure.geometry`` names what must be the same.
     """
@@ -231,7 +241,7 @@ def replay(
     for what, number, hr, rr in tape.events:
         if what == "take":
             for waves in person.take(tape.frame(number), tape.moves[number]):
-                on_waves(int(tape.t_ns[number]), waves)
+                on_waves(int(tape.came_ns[number]), waves)
         elif what == "infer":
             clip = person.clip()
             if clip is not None:
@@ -247,7 +257,7 @@ def replay(
 
 # ------------------------------------------------------------------------------------------------------------- on disk
 
-_ARRAYS = ("k", "t_ns", "marks", "restart", "data", "moves")
+_ARRAYS = ("k", "t_ns", "marks", "restart", "data", "moves", "came_ns")
 
 
 class _Head(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import pytest
 
 from edge.clips.crop import Box
 from edge.faces import Detection
+from edge.faces.crowd import CrowdTracker
 from edge.faces.looks import Lag, Looks
 from edge.faces.track import FaceTracker
 from edge.frames import Frame
@@ -32,6 +33,9 @@ class Marked:
         self.threads.add(threading.current_thread().name)
         self.may_go.wait(10.0)
         return [Detection(Box(float(image[0, 0, 0]), 10.0, 40.0, 40.0), 1.0)]
+
+
+STILL = np.zeros((100, 200, 3), np.uint8)
 
 
 def frames(count: int, fps: float = 30.0) -> Iterator[Frame]:
@@ -63,6 +67,15 @@ def test_with_a_lag_it_applies_so_many_frames_later_and_tells_its_own_stamp(asid
     assert applied == [(k + 4, round(k * S / 30), float(k)) for k in (0, 30, 60)]
     assert detector.threads == {"detect_0"}
     assert looks.count == 3
+
+
+def test_while_nobody_is_followed_a_look_applies_at_once_whatever_the_lag(aside: Aside) -> None:
+    """Nothing waits for it then, and a face is found as early as in a recording."""
+    for tracker in (FaceTracker(Marked(), lag=Lag(4, aside.start)), CrowdTracker(Marked(), 2, lag=Lag(4, aside.start))):
+        seen = {frame.seq: tracker.step(dataclasses.replace(frame, image=STILL)) for frame in frames(40)}
+        assert min(seq for seq, tracks in seen.items() if tracks) == 1
+        looked = {seq: track.seen_ns for seq, tracks in seen.items() for track in tracks}
+        assert next(seq for seq, ns in looked.items() if ns >= S) == 35  # the look of frame 31, four frames later
 
 
 def test_boxes_are_the_same_however_long_the_detector_takes(aside: Aside) -> None:

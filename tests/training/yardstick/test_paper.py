@@ -101,7 +101,7 @@ def tape(restarts: list[int], frames: int) -> Tape:
     cells = np.broadcast_to(data, (frames, 4, 9, 9)).astype(np.float32)
     return Tape(
         thermal=True, camera=True, hop_s=1.0, fps=30.0, k=nothing, t_ns=nothing, marks=nothing, restart=restart,
-        data=cells, moves=np.zeros((frames, 2), np.float32), events=(),
+        data=cells, moves=np.zeros((frames, 2), np.float32), came_ns=nothing, events=(),
     )  # fmt: skip
 
 

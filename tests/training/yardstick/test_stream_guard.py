@@ -29,7 +29,8 @@ def test_disagreement_is_measured_without_ever_beginning_anew() -> None:
     k = np.arange(n)
     tape = Tape(
         thermal=True, camera=True, hop_s=1.0, fps=FPS, k=k, t_ns=(k * S / FPS).astype(np.int64),
-        marks=np.full(n, int(Mark.NONE)), restart=k == 0, data=data, moves=np.zeros((n, 2), np.float32), events=(),
+        marks=np.full(n, int(Mark.NONE)), restart=k == 0, data=data, moves=np.zeros((n, 2), np.float32), came_ns=k,
+        events=(),
     )  # fmt: skip
     found = disagreements(tape)
     assert len(found) == n - round(10 * FPS)
