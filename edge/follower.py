@@ -22,7 +22,8 @@ __all__ = ["Follower", "Heat"]
 
 Cells: TypeAlias = "npt.NDArray[np.float32]"
 Heat: TypeAlias = Callable[[FramePair, Box], "Cells | None"]
-"""Cells ``[1, S, S]`` of a pair's thermal frame for a region of its RGB frame; None where it shows none."""
+"""Cells ``[1, S, S]`` of a pair's thermal frame for a region of its RGB frame; None where it shows none. Asked once for
+each thermal frame."""
 
 
 class Follower:
@@ -30,36 +31,44 @@ class Follower:
 
     ``read``: the parts of the newest RGB picture that were looked at.
 
-    ``has_channel``: model frames have a thermal channel.
+    ``heat`` gives what shows thermal of a face at a new place, and may remember how. ``has_channel``: model frames have
+    a thermal channel.
     """
 
-    def __init__(self, bundle: Bundle, subject: Subject, *, has_channel: bool) -> None:
+    def __init__(self, bundle: Bundle, subject: Subject, heat: Callable[[], Heat], *, has_channel: bool) -> None:
         self.subject = subject
         self.track: FaceTrack | None = None
         self.number = 0
         self.read: tuple[Box, ...] = ()
         self._bundle, self._has_channel = bundle, has_channel
+        self._new_heat = heat
         self._grid: PairGrid | None = None
         self._motion, self._likeness = MotionMeter(), Likeness()
         self._moves: deque[tuple[int, Cells]] = deque()
         self._heat: tuple[int, Cells | None] | None = None
         self._warm_ns = 0  # stamp of the newest pair that showed heat, or when the place was new
         self._moved_ns: int | None = None  # when the face jumped to another place
+        self._heat_moved_ns: int | None = None  # when its warmth alone did
 
     def lose(self) -> None:
         """The face is not there any more."""
         self.track = self._grid = None
 
-    def see(self, pair: FramePair, track: FaceTrack, heat: Heat, *, crowded: bool = False) -> list[Waves]:
-        """The face in the next pair; gives what a stream has to show. ``heat`` is asked once for each thermal frame.
+    def see(self, pair: FramePair, track: FaceTrack, *, crowded: bool = False, heat_moved: bool = False) -> list[Waves]:
+        """The face in the next pair; gives what a stream has to show.
 
         ``crowded``: others are about. Then a picture that does not match what was there before may be another face that
-        stepped in, and the buffers begin anew: two people's signals never share a window.
+        stepped in, and the buffers begin anew: two people's signals never share a window. ``heat_moved``: thermal shows
+        another place from this pair on, and RGB does not.
         """
         t_ns = pair.rgb.pts_ns
         if track.moved or self._grid is None:
             self._moved_ns = None if self.track is None else t_ns
             self._begin(t_ns)
+        elif heat_moved:
+            self._grid.leap()
+            if self._heat is not None and self._heat[1] is not None:
+                self._heat_moved_ns = t_ns
         self.track, self.number = track, track.person
         region = square_enlarged(track.box, pair.rgb.image.shape)
         cells = model_cells(pair.rgb, region, self._bundle.size)
@@ -74,11 +83,15 @@ class Follower:
             read += self._motion.regions
         move = np.array([motion.x, motion.y], dtype=np.float32)
         self.read = read
-        return self._to_grid(pair, cells, self._thermal(pair, region, heat), move)
+        return self._to_grid(pair, cells, self._thermal(pair, region), move)
 
     def moved_within(self, window_ns: float, t_ns: int) -> bool:
         """Whether the face jumped to another place in the ``window_ns`` before ``t_ns``."""
         return self._moved_ns is not None and t_ns - self._moved_ns < window_ns
+
+    def heat_moved_within(self, window_ns: float, t_ns: int) -> bool:
+        """The same of its warmth alone."""
+        return self._heat_moved_ns is not None and t_ns - self._heat_moved_ns < window_ns
 
     def cold_s(self, t_ns: int) -> float:
         """Seconds since a thermal frame last showed this face: that camera sends, and what it sends is of no use."""
@@ -92,16 +105,17 @@ class Follower:
         self._moves.clear()
         self._motion.reset()
         self._likeness.reset()
-        self._heat, self._warm_ns = None, t_ns
+        self._show_heat = self._new_heat()
+        self._heat, self._warm_ns, self._heat_moved_ns = None, t_ns, None
         self.subject.forget()
 
-    def _thermal(self, pair: FramePair, region: Box, heat: Heat) -> tuple[int, Cells] | None:
+    def _thermal(self, pair: FramePair, region: Box) -> tuple[int, Cells] | None:
         """Stamp and cells of the pair's thermal frame; None where it does not show the face, or holds no numbers."""
         if pair.thermal is None:
             return None
         stamp = pair.thermal.pts_ns
         if self._heat is None or self._heat[0] != stamp:
-            cells = heat(pair, region)
+            cells = self._show_heat(pair, region)
             self._heat = stamp, cells if cells is not None and np.isfinite(cells).all() else None
         cells = self._heat[1]
         if cells is None:

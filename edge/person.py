@@ -169,6 +169,7 @@ class Person:
             ring.clear()
         self._states: tuple[State, State] = ("starting", "starting")  # of HR and RR at the last look of this segment
         self._frames = self._asked = 0
+        self._warm_from = 0  # the first sample of the place that thermal shows
         self._sent: dict[Task, int] = dict.fromkeys(self._bundle.tasks, 0)
         if self._stream:
             self._stream.restart()
@@ -196,6 +197,20 @@ class Person:
         self._vouched = 0  # windows looked at since they give the values
         self._seen_ns: int | None = None  # grid time of the newest frame behind the evidence
 
+    def _begin_breath(self) -> None:
+        """Thermal shows another place: nothing of the old one belongs to what comes. What RGB shows goes on."""
+        warm = [task for task in self._bundle.tasks if self._bundle.needs_thermal(task)]
+        if "bvp" in warm:
+            self.forget()
+            return
+        self._warm_from = self._frames
+        for task in warm:
+            self._windows[task].clear()
+        if self._stream and warm:
+            self._stream.begin_anew()
+        self._evidence = self._evidence[0], None
+        self._rr.forget()
+
     def take(self, frame: ModelFrame, displacement: npt.NDArray[np.float32]) -> Sequence[Waves]:
         """Add a model frame ``[C, S, S]`` and the face's displacement ``[2]`` (shares of the face side) at its time.
 
@@ -203,6 +218,8 @@ class Person:
         """
         if frame.restart:
             self.restart()
+        if frame.marks & Mark.THERMAL_MOVED:
+            self._begin_breath()
         cells = _to_cells(frame.data)
         if not self._frames or not np.array_equal(cells[:3], self._cells.window()[:3, -1]):
             self._changed_ns = frame.t_ns
@@ -236,8 +253,10 @@ class Person:
 
     def accept(self, outputs: Mapping[Task, npt.NDArray[np.float32]]) -> None:
         """Add the waveforms ``[T]`` that the model gave for the newest clip, and gather evidence."""
+        start = self._frames - self._bundle.frames
         for task, wave in self._windows.items():
-            wave.add(self._frames - self._bundle.frames, outputs[task])
+            if start >= self._warm_from or not self._bundle.needs_thermal(task):
+                wave.add(start, outputs[task])
         self._gather("exact")
         self._vouched += 1
         if self._stream and self._vouched >= GATE_LOOKS:
@@ -328,7 +347,7 @@ class Person:
         return timed_beats(self._waves["bvp"].newest(held)[whole], second, missing, pulse.rate_per_min, fs, t0_ns)
 
     def _breath(self) -> Evidence | None:
-        count = self._samples(RR_WINDOW_S[1])
+        count = min(self._samples(RR_WINDOW_S[1]), self._of_this_place)
         if count < round(RR_WINDOW_S[0] * self._bundle.fps):
             return replace(_NO_PULSE, why=self._doubts) if self._doubts else None  # the last value may stay, as hold
         warm = self._warm(RR_WINDOW_S[1])
@@ -342,9 +361,17 @@ class Person:
         against = codes_that_hold({self._no_thermal: not warm, "not_alive": not living})
         return replace(evidence, alive=evidence.alive and living, why=(*against, *evidence.why))
 
+    @property
+    def _of_this_place(self) -> int:
+        """How many of the newest samples belong to the place that thermal shows."""
+        since = self._frames - self._warm_from
+        wave = self._waves.get("rsp")
+        return since if wave is None else min(since, wave.end - wave.start)
+
     def _warm(self, longest_s: float) -> bool:
         """Enough real thermal frames among the newest for thermal to count."""
-        bridged = self._cells.marked(Mark.THERMAL_BRIDGED)[-round(longest_s * self._bundle.fps) :]
+        newest = min(round(longest_s * self._bundle.fps), max(1, self._frames - self._warm_from))
+        bridged = self._cells.marked(Mark.THERMAL_BRIDGED)[-newest:]
         return self._thermal and (not len(bridged) or float(bridged.mean()) <= 1.0 - _MIN_THERMAL)
 
     def _believes(self, task: Task) -> bool:
@@ -409,7 +436,7 @@ class Person:
         return Waves(Signals(bvp, rsp, self._bundle.fps, t0_ns, *named), mode, self._states)
 
     def _wave(self, task: Task, wave: _Waveform, start: int, end: int) -> npt.NDArray[np.float32] | None:
-        if not self._believes(task):
+        if not self._believes(task) or not wave.start <= start < end <= wave.end:
             return None
         gaps = Mark.RGB_BRIDGED | (Mark.THERMAL_BRIDGED if self._bundle.needs_thermal(task) else Mark.NONE)
         first = len(self._cells) - self._frames  # ring position of sample 0

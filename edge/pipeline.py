@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,10 @@ from edge.clips.pairing import Pairer
 from edge.clips.thermal_view import ThermalView
 from edge.errors import FaultError
 from edge.faces.track import FaceTrack, Tracker
-from edge.follower import Follower
+from edge.follower import Follower, Heat
 from edge.frames import Frame, FrameKind, FramePair
 from edge.intake import SILENT_S, Intake, Schedule
-from edge.person import Look, Person, Subject, Waves
+from edge.person import RR_WINDOW_S, Look, Person, Subject, Waves
 from edge.rig import IDENTITY, Rig
 from edge.runtimes import Runtime
 from edge.sight import Followed
@@ -141,7 +142,6 @@ class Pipeline:
         self._bundle, self._runtime, self._options = bundle, runtime, options
         self._has_channel = options.thermal or "thermal" in bundle.channels
         self._pairer = Pairer(round(options.pair_gate_ms * 1e6), options.thermal, offset=options.rig.time)
-        self._view = ThermalView(options.rig)
         self._tracker, self._warm = tracker, warm
         self._watch = watch or (lambda *_seen: None)
         self._warm_face: tuple[int, FaceTrack | None] = (-1, None)
@@ -151,7 +151,7 @@ class Pipeline:
 
         def seat() -> Follower:
             subject = person(bundle, thermal=self._has_channel, camera=options.thermal, hop_s=self._hop_s)
-            return Follower(bundle, subject, has_channel=self._has_channel)
+            return Follower(bundle, subject, self._heat, has_channel=self._has_channel)
 
         self._beds = [Bed(zone.name, seat) for zone in zones]
         kinds: tuple[FrameKind, ...] = ("rgb", "thermal") if options.thermal else ("rgb",)
@@ -241,15 +241,13 @@ class Pipeline:
 
     def _see(self, pair: FramePair) -> Iterator[Output]:
         t_ns, tracks = pair.rgb.pts_ns, self._tracker.step(pair.rgb)
-        found = tracks
         regions: list[Box] = []
         if tracks and pair.thermal_absent == "shutter":
             self._shutter_ns = t_ns
         if len(tracks) > 1:
             self._crowded_ns = t_ns
         crowded = self._crowded_ns is not None and t_ns - self._crowded_ns < _CROWDED_S * _S
-        if self._look_for_warmth(pair):  # the thermal region is another one
-            tracks = tuple(replace(track, moved=True) for track in tracks)
+        heat_moved = self._look_for_warmth(pair)
         seated = self._seats.assign(tracks, pair.rgb.image.shape)
         for bed in self._beds:
             yield from self._goodbye(bed, seated[bed.zone], t_ns)
@@ -257,10 +255,10 @@ class Pipeline:
             for seat, track in bed.sit(seated[bed.zone]):
                 if seat.track is None and self._options.several:
                     yield Presence(bed.zone, track.person, t_ns, here=True)
-                for waves in seat.see(pair, track, self._thermal, crowded=crowded):
+                for waves in seat.see(pair, track, crowded=crowded, heat_moved=heat_moved):
                     yield _block(waves, bed, seat)
                 regions += seat.read
-        self._watch(pair.rgb, found, self._tracker.detections, tuple(regions))
+        self._watch(pair.rgb, tracks, self._tracker.detections, tuple(regions))
 
     def _goodbye(self, bed: Bed, here: list[FaceTrack], t_ns: int) -> Iterator[Output]:
         """Whoever left a zone takes the value along at once."""
@@ -279,12 +277,16 @@ class Pipeline:
         self._warm_face = thermal.pts_ns, track
         return track is not None and track.moved
 
-    def _thermal(self, pair: FramePair, region: Box) -> npt.NDArray[np.float32] | None:
+    def _heat(self) -> Heat:
+        """What shows thermal of a face at a new place."""
+        return partial(self._thermal, ThermalView(self._options.rig))
+
+    def _thermal(self, view: ThermalView, pair: FramePair, region: Box) -> npt.NDArray[np.float32] | None:
         """Cells of the pair's thermal frame where the face with this RGB region is; None where it is not seen."""
         if pair.thermal is None:
             return None
         if self._warm is None:
-            return self._view.cells(pair.thermal, pair.rgb.image.shape, region, self._bundle.size)
+            return view.cells(pair.thermal, pair.rgb.image.shape, region, self._bundle.size)
         if self._warm_face[1] is None:
             return None
         box = square_enlarged(self._warm_face[1].box, pair.thermal.image.shape)
@@ -405,7 +407,11 @@ class Pipeline:
             return first_named(both, Situation("thermal_lost", ("thermal_gap",)))
         shut = self._shutter_ns is not None and t_ns - self._shutter_ns < _SHUTTER_S * _S
         blind = seat.track is not None and seat.cold_s(t_ns) > SILENT_S
-        why = {"thermal_gap": (silent_s > SILENT_S or blind) and not shut, "ffc": shut}
+        why = {
+            "thermal_gap": (silent_s > SILENT_S or blind) and not shut,
+            "ffc": shut,
+            "face_moved": seat.heat_moved_within(RR_WINDOW_S[0] * _S, t_ns),
+        }
         return first_named(both, Situation(None, codes_that_hold(why)))
 
     def _poor_input(self, seat: Follower, track: FaceTrack, t_ns: int) -> Situation:

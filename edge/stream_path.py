@@ -79,6 +79,12 @@ class StreamPath:
         self._index += 1
         return len(self._chunk) == self._length and self._run()
 
+    def begin_anew(self) -> None:
+        """From here on a camera shows another place, which speaks against nothing: windows serve until it is over."""
+        self._guard.begin()
+        self.mode = "exact"
+        self._begin()
+
     def _trip(self, code: str) -> None:
         """Begin anew; where the stream was believed, windows take over and ``tripped_by`` says why."""
         if self.mode == "stream":

@@ -47,6 +47,8 @@ class Mark(IntFlag):
     """As ``RGB_GAP``."""
     THERMAL_BRIDGED = 8
     """As ``RGB_BRIDGED``, or the last cells held, or a constant, because thermal was absent."""
+    THERMAL_MOVED = 16
+    """The first on which thermal shows another place than before."""
 
 
 _BOOLS = (False, True)
@@ -116,14 +118,23 @@ class Resampler:
         self._cells: Cells | None = None
         self._at_ns = 0
         self._next_k = 0
-        self._holding = False
+        self._holding = self._leaps = False
+
+    def leap(self) -> None:
+        """The next sample shows another place. Nothing lies between two places: up to it the last cells are held."""
+        self._leaps = True
 
     def push(self, pts_ns: int, cells: Cells) -> list[GridSample]:
         """Take a float32 array of any shape, the same for all; gives the grid samples up to its stamp. Stamps rise."""
         self.meter.add(pts_ns)
         spacing_ns = pts_ns - self._at_ns
         if self._cells is None or (spacing_ns > self._restart_ns and not self._holding):
+            self._leaps = False
             return self._start(pts_ns, cells)
+        if self._leaps:
+            held = self._held(pts_ns - 1)
+            self._holding = self._leaps = False
+            return [*held, *self._start(pts_ns, cells)]
         bridged = self._holding or spacing_ns > self._max_gap_ns
         gap = bridged or self._misses_frames(spacing_ns)
         samples = []
@@ -144,10 +155,15 @@ class Resampler:
             return self._start(t_ns, fill)
         if not self._holding and t_ns - self._at_ns <= self._max_gap_ns:
             return []
-        samples = []
-        while self._clock.t_ns(self._next_k) <= t_ns:
-            samples.append(self._sample(self._cells, gap=True, bridged=True))
+        samples = self._held(t_ns)
         self._at_ns, self._holding = max(t_ns, self._at_ns), True
+        return samples
+
+    def _held(self, t_ns: int) -> list[GridSample]:
+        """The grid up to ``t_ns`` with the last cells, which are there."""
+        samples = []
+        while self._cells is not None and self._clock.t_ns(self._next_k) <= t_ns:
+            samples.append(self._sample(self._cells, gap=True, bridged=True))
         return samples
 
     def _start(self, pts_ns: int, cells: Cells) -> list[GridSample]:
@@ -208,6 +224,8 @@ class PairGrid:
         self._rgb = Resampler(clock, rgb_limits)
         self._thermal = Resampler(clock, thermal_limits) if thermal else None
         self._thermal_ns: int | None = None
+        self._leaps = False
+        self._leapt_ns: int | None = None  # stamp of the first thermal frame of another place, until it is told
         self._last_k: int | None = None
         self._rgb_waiting: deque[GridSample] = deque()
         self._thermal_waiting: deque[GridSample] = deque()
@@ -224,6 +242,10 @@ class PairGrid:
         self._thermal_waiting.extend(self._thermal_samples(self._thermal, pts_ns, rgb, thermal))
         return self._joined()
 
+    def leap(self) -> None:
+        """From its next frame on, thermal shows another place; the first model frame of that is ``THERMAL_MOVED``."""
+        self._leaps = True
+
     def _thermal_samples(
         self, stream: Resampler, pts_ns: int, rgb: Cells, thermal: tuple[int, Cells] | None
     ) -> list[GridSample]:
@@ -232,6 +254,9 @@ class PairGrid:
         if thermal[0] == self._thermal_ns:
             return []
         self._thermal_ns = thermal[0]
+        if self._leaps:
+            stream.leap()
+            self._leaps, self._leapt_ns = False, thermal[0]
         return stream.push(*thermal)
 
     def _joined(self) -> list[ModelFrame]:
@@ -245,10 +270,12 @@ class PairGrid:
         return frames
 
     def _frame(self, rgb: GridSample, thermal: GridSample | None) -> ModelFrame:
-        marks = _RGB_MARKS[rgb.gap, rgb.bridged]
+        marks, t_ns = _RGB_MARKS[rgb.gap, rgb.bridged], self._clock.t_ns(rgb.k)
         data = rgb.cells
         if thermal is not None:
             marks |= _THERMAL_MARKS[thermal.gap, thermal.bridged]
             data = np.concatenate((rgb.cells, thermal.cells))
+        if self._leapt_ns is not None and t_ns >= self._leapt_ns:
+            marks, self._leapt_ns = marks | Mark.THERMAL_MOVED, None
         restart, self._last_k = rgb.k - 1 != self._last_k, rgb.k
-        return ModelFrame(rgb.k, self._clock.t_ns(rgb.k), data, marks, restart)
+        return ModelFrame(rgb.k, t_ns, data, marks, restart)

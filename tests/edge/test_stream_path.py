@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from fakes.living_cells import FPS, HR_PER_MIN, RR_PER_MIN, Bedside, GreenStream, S, cells_at
+from fakes.painted_face import bundle_like
 
 from edge.clips.grid import Mark
 from edge.stream_path import SETTLE_S, TRUST_S, StreamPath
@@ -105,6 +106,33 @@ def test_what_has_no_pulse_shows_a_wave_only_until_it_was_judged() -> None:
         assert shown
         assert max(at_ns for at_ns, _, _ in shown) <= judged_s * S
         assert {waves.states[0] for _, waves, _ in shown} == {"starting"}
+
+
+@pytest.mark.parametrize("stream", [GreenStream(), None], ids=["stream", "exact"])
+def test_thermal_that_moved_leaves_hr_ok_and_begins_breath_as_for_somebody_new(stream: GreenStream | None) -> None:
+    """No RR knows anything of the place before: each is that of a person who was told what came after alone."""
+    bed, new = (Bedside(stream).lie(30) for _ in range(2))
+    bed.lie(1 / FPS, marks=Mark.THERMAL_MOVED).lie(26 - 1 / FPS)
+    new.person.forget()
+    new.lie(26)
+    assert {bed.looks[second].hr.state for second in range(9, 57)} == {"ok"}
+    assert all(look.hr.value == pytest.approx(HR_PER_MIN, abs=2.0) for second, look in bed.looks.items() if second > 30)
+    assert bed.looks[30].rr.state == "ok"
+    assert {bed.looks[second].rr.state for second in range(31, 45)} == {"starting"}
+    assert {bed.looks[second].rr.state for second in range(51, 57)} == {"ok"}
+    for second in range(31, 57):
+        old, wanted = bed.looks[second].rr, new.looks[second].rr
+        assert (old.value, old.sqi, old.window_s) == (wanted.value, wanted.sqi, wanted.window_s)
+    assert bed.looks[56].mode == ("exact" if stream is None else new.looks[56].mode)
+
+
+def test_a_model_whose_pulse_needs_thermal_begins_all_anew_where_thermal_moved() -> None:
+    bed = Bedside(None)
+    bed.person._bundle = bundle_like(sources={"bvp": ("thermal",), "rsp": ("thermal",)})
+    bed.lie(12).lie(1 / FPS, marks=Mark.THERMAL_MOVED).lie(10 - 1 / FPS)
+    assert bed.looks[12].hr.state == "ok"
+    assert all(bed.looks[second].hr.value is None for second in range(13, 18))
+    assert bed.looks[22].hr.state == "ok"
 
 
 def test_a_person_without_a_stream_is_the_person_that_was() -> None:

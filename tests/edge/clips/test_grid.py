@@ -71,6 +71,37 @@ def test_marks_and_missing_frames_are_those_of_the_spacing_around_each_grid_time
             assert out[k].gap or not out[k].bridged
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.floats(5.0, 15.0), st.floats(0.0, 0.4), st.integers(3, 40), st.floats(0.0, 0.5), st.integers(0, 2**32))
+def test_no_thermal_cells_lie_between_two_places_and_the_first_of_the_new_one_is_marked(
+    thermal_fps: float, jitter: float, leap: int, missing: float, seed: int
+) -> None:
+    """By brute force: a place has values of its own, whatever frames are missing about the leap."""
+    random = np.random.default_rng(seed)
+    stamps = np.sort(np.round((np.arange(60) + random.uniform(-jitter, jitter, 60)) / thermal_fps * S).astype(np.int64))
+    shown = {int(t): 200.0 if i >= leap else 100.0 for i, t in enumerate(stamps) if t >= 0}
+    grid = PairGrid(GridClock(0, 30.0), thermal=True)
+    out: list[ModelFrame] = []
+    told = False
+    turn_ns: int | None = None
+    for k in range(round(60 / thermal_fps * 25)):
+        t_ns = k * S // 25
+        seen = [t for t in shown if t <= t_ns]
+        newest = max(seen, default=None)
+        if newest is not None and shown[newest] == 200.0 and not told:
+            grid.leap()
+            told = True
+        absent = newest is None or t_ns - newest > S // 5 or random.random() < missing
+        if not absent and newest is not None and shown[newest] == 200.0 and turn_ns is None:
+            turn_ns = newest
+        out += grid.push(t_ns, cells(50.0, 3), None if absent or newest is None else (newest, cells(shown[newest])))
+    marked = [frame for frame in out if frame.marks & Mark.THERMAL_MOVED]
+    assert not any(100.01 < frame.data[3, 0, 0] < 199.99 for frame in out)  # below stands the fill
+    after = [frame for frame in out if frame.data[3, 0, 0] == 200.0]
+    assert [frame.k for frame in marked] == [frame.k for frame in after[:1]]
+    assert not any(frame.t_ns < (turn_ns or 0) for frame in after)
+
+
 def test_a_source_on_the_grid_passes_unchanged() -> None:
     stream = Resampler(GridClock(0, 25.0), LIMITS)
     out = [one for k in range(50) for one in stream.push(k * S // 25, cells(k))]
