@@ -102,6 +102,16 @@ def test_too_few_frames_per_second_are_lost_with_the_reason() -> None:
     assert REASONS["low_fps"].said(looks[-1].facts["hr"]) == "the camera gives 8.0 frames a second, want >= 15"
 
 
+@pytest.mark.parametrize(("fps", "given"), [(16.0, True), (14.0, False)])
+def test_beats_are_given_from_the_slowest_camera_that_hr_may_come_from_and_of_none_that_is_slower(
+    fps: float, *, given: bool
+) -> None:
+    """Their timing hardly depends on the frame rate (``python -m edge.benchmarks.beats``), so there is one limit."""
+    looks = Bench().feed(rgb_frames(16, fps)).vitals
+    assert (looks[-1].hr.state == "ok") == given
+    assert any(look.beats and look.beats.intervals_ms for look in looks) == given
+
+
 def test_what_was_measured_beside_the_rates_goes_with_them() -> None:
     look = Bench().feed(rgb_frames(12)).finish()[-1]
     facts = look.facts["hr"]

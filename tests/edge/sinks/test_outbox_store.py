@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import multiprocessing
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,12 @@ from edge.errors import UsageError
 from edge.sinks import outbox_text
 from edge.sinks.broker import Broker
 from edge.sinks.outbox_place import outbox_file
-from edge.sinks.outbox_store import Store, StoredMessage, StoreError
+from edge.sinks.outbox_store import LIMIT_BYTES, Store, StoredMessage, StoreError
 from edge.sinks.outbox_text import packed, unpacked
 from edge.sinks.records import encode
+from edge.vitals import Beats
+
+PRAGMAS = ("page_count", "freelist_count", "page_size")
 
 
 @pytest.fixture
@@ -242,6 +247,26 @@ def test_a_numerics_record_becomes_small_and_damage_is_seen(factory, vitals):
             assert unpacked(body[:at] + bytes([body[at] ^ 0x10]) + body[at + 1 :]) == text
         with pytest.raises(ValueError, match="stored record"):
             unpacked(body[:at])
+
+
+def test_two_days_of_records_with_beat_intervals_fit(opened, factory, vitals):
+    """The promise of 48 h at 1 Hz in 64 MB, with digits that do not repeat and a pulse of 120 in every record."""
+    chance, store, count = random.Random(3), opened(), 3_000
+    for second in range(count):
+        end_ns = second * 10**9 + chance.randrange(10**8)
+        beats = Beats(
+            (end_ns, end_ns + 500_000_000), (chance.gauss(500, 20), chance.gauss(500, 20)), chance.uniform(5, 20),
+            chance.uniform(10, 60), 29.0,
+        )  # fmt: skip
+        hr, rr = (replace(vitals.hr, value=chance.uniform(*span), sqi=chance.random()) for span in ((50, 120), (8, 25)))
+        whole = replace(vitals, hr=hr, rr=rr, beats=beats, pts_ns=end_ns, skew_ms=chance.uniform(0, 40))
+        payload = encode(factory.numerics(whole))
+        store.add(StoredMessage(store.next_row, "vitals/1/ward/kit-7/bed-3/history", payload, droppable=True))
+    bare = len(packed(encode(factory.numerics(replace(whole, beats=None)))))
+    assert len(packed(payload)) > bare + 40  # they are in it
+    pages, free, page = (store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS)
+    record_bytes = (pages - free) * page / count
+    assert 48 * 3600 * record_bytes < LIMIT_BYTES - 6 * 2**20  # ballast and WAL
 
 
 def test_the_dictionary_is_that_of_version_1():
