@@ -22,7 +22,7 @@ from edge.signals.beats import timed_beats
 from edge.signals.evidence import Evidence, breath_evidence, pulse_evidence
 from edge.signals.guard import GuardRules
 from edge.signals.overlap import OverlapAdd
-from edge.signals.references import CELLS, face_warmth_degc, pos, skin_mean
+from edge.signals.references import CELLS, face_warmth_degc, is_cold_and_even, pos, skin_mean
 from edge.signals.state import GATE_LOOKS, GateRules, RateTracker, Situation, first_named
 from edge.stream_graph import StreamEngine
 from edge.stream_path import StreamPath
@@ -319,10 +319,11 @@ class Person:
         count = self._samples(HR_WINDOW_S)
         if count < round(HR_SHORTEST_S * self._bundle.fps):
             return None
-        return pulse_evidence(
+        evidence = pulse_evidence(
             self._waves["bvp"].newest(count), self._rgb(count), self._displacement(count), self._bundle.fps,
             self._hr.rate_per_min,
         )  # fmt: skip
+        return replace(evidence, why=("cold_face", *evidence.why)) if self._is_cold(count) else evidence
 
     def _new_beats(self, tick_ns: int) -> Beats | None:
         """Those not given before, and not older than a few seconds."""
@@ -358,8 +359,13 @@ class Person:
             self._bundle.manifest.sources.get("rsp", ()),
         )  # fmt: skip
         living = self._hr.passed or (thermal is not None and face_warmth_degc(thermal) > _MIN_WARMTH_DEGC)
-        against = codes_that_hold({self._no_thermal: not warm, "not_alive": not living})
-        return replace(evidence, alive=evidence.alive and living, why=(*against, *evidence.why))
+        cold = self._is_cold(count)
+        against = codes_that_hold({self._no_thermal: not warm, "cold_face": cold, "not_alive": not living})
+        return replace(evidence, alive=evidence.alive and living and not cold, why=(*against, *evidence.why))
+
+    def _is_cold(self, count: int) -> bool:
+        """The newest ``count`` frames show a face in colour and in thermal a thing: a screen plays somebody's pulse."""
+        return self._warm(count / self._bundle.fps) and is_cold_and_even(self._cells.window()[3, -count:])
 
     @property
     def _of_this_place(self) -> int:

@@ -176,6 +176,11 @@ REASONS: dict[str, Reason] = {
         "point the camera at a living face",
         "no pulse that several parts of the face share ({coherence:.0%} in common, want >= 35%)",
     ),
+    "cold_face": Reason(
+        "the thermal camera sees an even, cold surface in the face's place",
+        "let both cameras see the same living face, without glass between",
+    ),
+    "draught": Reason("all of the face warms and cools at that rate", "keep moving air and heaters off the face"),
     "rate_out_of_band": Reason("the rate lies at the edge of what can be measured", "check with another method"),
     "camera_ended": Reason(
         "the camera sends no frames",

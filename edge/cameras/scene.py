@@ -29,11 +29,12 @@ import numpy.typing as npt
 
 from edge.cameras.scene_canvas import Extent, Planes
 from edge.cameras.scene_face import look_from
-from edge.cameras.scene_layers import Part, RgbLayers, RgbState, ThermalLayers, texels_for
+from edge.cameras.scene_layers import Part, RgbLayers, RgbState, ThermalLayers, Warmth, texels_for
 from edge.cameras.scene_noise import NoisePool, expose
 from edge.cameras.scene_nuisance import Light, Motion, Pose, Speech, ThermalDrift
 from edge.cameras.scene_params import PRESETS, SceneParams, stream, strengths
 from edge.cameras.scene_physiology import Floats, Physiology, Truth
+from edge.cameras.scene_screen import Screen, is_screen
 from edge.cameras.scene_view import Placement, View, to_scene
 
 __all__ = ["PRESETS", "Scene", "SceneParams", "Truth", "View"]
@@ -63,6 +64,7 @@ class Scene:
         self._speech = Speech(params, self.strengths)
         self._thermal = ThermalDrift(params, self.strengths)
         self._look = look_from(params, self.strengths["texture"])
+        self._screen = Screen(params) if is_screen(params) else None
         spread = stream(params.seed, "channels").uniform(-0.12, 0.12, 3) * (1.0, 0.0, 1.0)
         tone = float(np.interp(params.tone, np.arange(1, 7), TONE_PULSE))
         red, green, blue = (params.amplitude * tone * np.array(PULSE_RATIO) * (1.0 + spread)).tolist()
@@ -140,14 +142,14 @@ class Scene:
         """Frames float32 ``[N, rows, columns]`` in degC. A closed shutter is the camera's business, not the scene's."""
         times, views = self._asked(t_s, view)
         out = np.empty((len(times), views[0].rows, views[0].columns), np.float32)
-        breath = (-self.params.breath_degc * self._rsp(times - NOSTRIL_LAG_S)).tolist()
         offset = self._thermal(times).tolist()
         layers = self._thermal_layers_for(views[0])
-        parts = self._parts(times, views, layers.extents)
+        warmths = self._warmths(times)
+        parts = self._parts(times, views, layers.extents, is_thermal=True)
         pool = self._pool("thermal", out[0].size)
         noise = self.strengths["netd_degc"] / views[0].sensor_pixels ** 0.5
         for i, places in enumerate(parts):
-            layers.compose(views[i], breath[i], places, out[i])
+            layers.compose(views[i], warmths[i], places, out[i])
             out[i] += noise * pool.at(times[i], out[i].shape) + offset[i]
         return out
 
@@ -155,11 +157,14 @@ class Scene:
         """One frame after the other, float32 ``[3, rows, columns]`` in 0..255, in a buffer used again."""
         layers = self._rgb_layers_for(views[0])
         parts = self._parts(times, views, layers.extents)
+        lights = self._light.colour(times).astype(np.float32)[:, :, None, None]
         planes = np.empty((3, views[0].rows, views[0].columns), np.float32)
         work = np.empty_like(planes[0])
         pool = self._pool("rgb", planes.size)
         for i, (state, places) in enumerate(zip(self._rgb_states(times), parts, strict=True)):
             layers.compose(views[i], state, places, planes)
+            if self._screen:
+                self._screen.show(views[i], times[i], layers.room.seen(views[i]) * lights[i], planes)
             for plane, grain in zip(planes, pool.at(times[i], planes.shape), strict=True):
                 expose(plane, grain, self.strengths["noise"], views[i].sensor_pixels, work)
             yield planes
@@ -185,21 +190,47 @@ class Scene:
         return times, views
 
     def _rsp(self, times: Floats) -> Floats:
-        return self._body.rsp(times) if self.params.face == "live" else np.zeros_like(times)
+        return self._body.rsp(times) if self._lives else np.zeros_like(times)
+
+    @property
+    def _lives(self) -> bool:
+        """The RGB picture shows pulse and breath."""
+        return self.params.face in {"live", "video"}
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The parts of the RGB picture, from back to front."""
+        return ("board",) if self.params.face == "none" else ("torso", "head", "board")
+
+    @property
+    def _warm_names(self) -> tuple[str, ...]:
+        """Those of the thermal picture."""
+        return ("screen", "board") if self._screen and self.params.heat == "own" else self._names
+
+    def _warmths(self, times: Floats) -> list[Warmth]:
+        params, is_dummy = self.params, self.params.heat == "dummy"
+        breath = -params.breath_degc * self._rsp(times - NOSTRIL_LAG_S)
+        body = is_dummy * params.dummy_swing_degc * np.sin(2.0 * np.pi * times / params.dummy_cycle_s)
+        draught = params.fan_degc * np.sin(2.0 * np.pi * params.fan_hz * times)
+        return [Warmth(*row) for row in np.column_stack([breath, body, draught]).tolist()]
 
     def _head_pose(self, times: Floats) -> Pose:
         return self._motion.head(times, self._rsp(times))
 
-    def _parts(self, times: Floats, views: list[View], extents: Mapping[str, Extent]) -> Iterator[list[Part]]:
-        """For each frame the parts to lay, from back to front."""
-        params, rsp = self.params, self._rsp(times)
+    def _parts(
+        self, times: Floats, views: list[View], extents: Mapping[str, Extent], *, is_thermal: bool = False
+    ) -> Iterator[list[Part]]:
+        """For each frame the parts to lay, from back to front; a dummy's warmth does not rise with anyone's breath."""
+        params, names = self.params, self._warm_names if is_thermal else self._names
+        rsp = self._rsp(times) * (not is_thermal or params.heat == "own")
         still = np.zeros_like(times)
+        fixed = Pose(still, still, still, still + 1.0)
         poses = {
             "torso": self._motion.torso(times, rsp),
             "head": self._motion.head(times, rsp),
-            "board": Pose(still, still, still, still + 1.0),
+            "board": fixed,
+            "screen": fixed,
         }
-        names = ("board",) if params.face == "none" else tuple(poses)
         places = {name: Placement(extents[name], poses[name], self._rest, params.face_side, views) for name in names}
         hidden = _during(times, params.occlude_at_s, params.occlude_s)
         for i in range(len(times)):
@@ -207,8 +238,10 @@ class Scene:
             yield [(name, places[name].maps[i], places[name].boxes[i]) for name in shown]
 
     def _rgb_states(self, times: Floats) -> Iterator[RgbState]:
-        live = float(self.params.face == "live")
-        light, side = self._light.colour(times).tolist(), self._light.side(times).tolist()
+        live = float(self._lives)
+        room = self._screen is None  # a screen's picture was taken elsewhere: only the camera changes its light
+        light = (self._light.colour if room else self._light.camera)(times).tolist()
+        side = (room * self._light.side(times)).tolist()
         early, late = ((live * self._body.bvp(times - delay)).tolist() for delay in TRANSIT_S)
         lids, lips = ((live * amount).tolist() for amount in (self._speech.lids(times), self._speech.lips(times)))
         for i, (red, green, blue) in enumerate(light):

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from edge.cameras.scene_canvas import Canvas, Extent, Planes
 from edge.cameras.scene_face import BOARD, HEAD, TORSO, Look, draw_board, draw_head, draw_torso, draw_wall
-from edge.cameras.scene_heat import draw_warm_board, draw_warm_head, draw_warm_room, draw_warm_torso
+from edge.cameras.scene_heat import (
+    draw_warm_board,
+    draw_warm_head,
+    draw_warm_room,
+    draw_warm_screen,
+    draw_warm_torso,
+)
 from edge.cameras.scene_params import SceneParams
+from edge.cameras.scene_screen import is_screen
 from edge.cameras.scene_view import View
 
-__all__ = ["Part", "RgbLayers", "RgbState", "Sprite", "ThermalLayers", "texels_for"]
+__all__ = ["Part", "RgbLayers", "RgbState", "Sprite", "ThermalLayers", "Warmth", "texels_for"]
 
 MIN_TEXELS = 100.0
 ROOM = Extent(-2.0, -0.5, 2.0, 1.5, 80.0)
+SCREEN = (-2.6, -1.1, 2.6, 1.0)
+"""What a screen fills at most, in head coordinates."""
 FLAGS = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 Box = tuple[int, int, int, int]
@@ -177,6 +187,14 @@ class RgbLayers:
             seen += late
 
 
+class Warmth(NamedTuple):
+    """What changes the temperatures of one thermal frame, in degC: at the nostrils, of all the body, in the draught."""
+
+    breath: float
+    body: float = 0.0
+    draught: float = 0.0
+
+
 class ThermalLayers:
     """The drawn parts in degC for one range of densities."""
 
@@ -188,17 +206,23 @@ class ThermalLayers:
             "head": draw_warm_head(look, params, _extent(HEAD, texels)),
             "board": draw_warm_board(_extent(BOARD, texels)),
         }
+        if is_screen(params):
+            drawings["screen"] = draw_warm_screen(params, _extent(SCREEN, texels))
         self.extents = {name: canvas.extent for name, canvas in drawings.items()}
         self._textures = {name: _interleaved(canvas.planes, span, sigma) for name, canvas in drawings.items()}
         self.room = Room(draw_warm_room(params, ROOM))
 
-    def compose(self, view: View, breath_degc: float, parts: Sequence[Part], out: Planes) -> None:
-        """Fill ``out`` float32 ``[rows, columns]`` with degC; ``breath_degc`` is breath's part at the nostrils."""
+    def compose(self, view: View, warmth: Warmth, parts: Sequence[Part], out: Planes) -> None:
+        """Fill ``out`` float32 ``[rows, columns]`` with degC."""
         np.copyto(out, self.room.seen(view)[0])
         for name, place, box in parts:
             if box[0] < box[2] and box[1] < box[3]:
-                degc, opacity, breath = _warp(self._textures[name], place, box)
+                degc, opacity, breath, draught = _warp(self._textures[name], place, box)
                 seen = out[box[1] : box[3], box[0] : box[2]]
                 seen *= 1.0 - opacity
                 seen += degc
-                seen += breath_degc * breath
+                seen += warmth.breath * breath
+                if warmth.body:
+                    seen += warmth.body * opacity
+                if warmth.draught:
+                    seen += warmth.draught * draught

@@ -117,8 +117,12 @@ class Light:
         total = np.ones((len(t_s), 3))
         for change, tint in zip(changes, self._tint, strict=False):
             total *= np.maximum(1.0 + change[:, None] * tint, 0.05)
-        gain = 1.0 + level["gain_step"] * self._gain(t_s)
-        return np.asarray(total * (level["exposure"] * gain)[:, None] * self._balance)
+        return np.asarray(total * self.camera(t_s))
+
+    def camera(self, t_s: Floats) -> Floats:
+        """The camera's part of :meth:`colour` ``[N, 3]``, its gain and white balance: what changes a lit screen too."""
+        gain = 1.0 + self._level["gain_step"] * self._gain(t_s)
+        return np.asarray((self._level["exposure"] * gain)[:, None] * self._balance)
 
     def side(self, t_s: Floats) -> Floats:
         """Lean of the light ``[N]``: the side at +1 gains this share, the side at -1 loses it."""

@@ -23,6 +23,8 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Instant = Annotated[float, Meta(ge=0.0)]
 Knob = Annotated[float, Meta(ge=0.0, le=60.0)] | None
 Rhythm = Annotated[float, Meta(ge=0.05, le=10.0)] | None
+Beat = Annotated[float, Meta(ge=0.0, le=10.0)]
+Swing = Annotated[float, Meta(ge=0.0, le=5.0)]
 
 
 class SceneParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +37,19 @@ class SceneParams(msgspec.Struct, frozen=True, kw_only=True):
     ``psf_px`` is the blur of the thermal optics, sigma in pixels of the thermal camera. ``tone`` runs from 1 (lightest)
     to 6 (darkest). ``face_side`` is about the side of the face box as a share of the scene's height, ``face_x`` and
     ``face_y`` its rest centre (see :class:`edge.cameras.scene.View`). ``face`` is ``live``, ``photo`` (a picture of
-    the subject: no pulse, no breath, no blink, room temperature) or ``none``. Times are scene seconds, and an event
-    with length 0 never happens.
+    the subject: no pulse, no breath, no blink, room temperature), ``screen`` (the same picture on a lit screen),
+    ``video`` (the living subject on a lit screen) or ``none``. Times are scene seconds, and an event with length 0
+    never happens.
+
+    A screen is ``screen_width`` face sides wide. The camera's exposure and its backlight's pulses beat: its brightness
+    swings by ``screen_flicker`` (amplitude) at ``screen_hz``, in red by ``screen_red`` of that, in ``screen_bands``
+    stripes over the picture (0: all rows at once). Its pixels and the camera's beat too: fringes of strength ``moire``,
+    of which ``moire_hz`` pass a place in a second.
+
+    ``heat`` is what the thermal camera sees in the subject's place: its ``own`` (a photograph's is paper, a screen's a
+    warm pane), or a ``dummy``'s: a heated head of ``dummy_degc`` all over, which its heater moves by
+    ``dummy_swing_degc`` (amplitude) every ``dummy_cycle_s``. A fan changes what stands out of any head by ``fan_degc``
+    (amplitude) at ``fan_hz``. So a mannequin is ``face=photo&heat=dummy``.
     """
 
     seconds: Annotated[float, Meta(gt=0.0, le=86400.0)] = 40.0
@@ -52,7 +65,7 @@ class SceneParams(msgspec.Struct, frozen=True, kw_only=True):
     tone: Annotated[float, Meta(ge=1.0, le=6.0)] = 3.0
     ambient_degc: Annotated[float, Meta(ge=0.0, le=45.0)] = 22.0
     psf_px: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.7
-    face: Literal["live", "photo", "none"] = "live"
+    face: Literal["live", "photo", "screen", "video", "none"] = "live"
     face_side: Annotated[float, Meta(ge=0.05, le=0.7)] = 0.42
     face_x: Annotated[float, Meta(ge=-1.0, le=1.0)] = 0.0
     face_y: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.47
@@ -62,6 +75,19 @@ class SceneParams(msgspec.Struct, frozen=True, kw_only=True):
     occlude_s: Instant = 0.0
     ffc_every_s: Instant = 0.0
     ffc_s: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.5
+    screen_width: Annotated[float, Meta(ge=1.0, le=5.0)] = 2.4
+    screen_flicker: Share = 0.02
+    screen_hz: Beat = 1.2
+    screen_red: Annotated[float, Meta(ge=0.0, le=2.0)] = 1.0
+    screen_bands: Annotated[float, Meta(ge=0.0, le=20.0)] = 0.0
+    moire: Share = 0.03
+    moire_hz: Beat = 0.1
+    heat: Literal["own", "dummy"] = "own"
+    dummy_degc: Annotated[float, Meta(ge=0.0, le=60.0)] = 34.0
+    dummy_swing_degc: Swing = 0.0
+    dummy_cycle_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 120.0
+    fan_degc: Swing = 0.0
+    fan_hz: Beat = 0.25
 
     nuisance: Share = PRESETS["calm"]
     sway: Knob = None

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frames import FrameKind
+from edge.signals.draught import draught_share
 from edge.signals.filters import Array, Spectrum, band_pass, spectrum
 from edge.signals.life import SharedPulse, shared_pulse, stands_out
-from edge.signals.light import light_share
+from edge.signals.light import light_share, unevenness
 from edge.signals.rates import Reading, fused, half_width_per_min, read_rate, snr_db
 from edge.signals.references import nostril_breath, pos, skin_mean
 from edge.signals.uncertainty import BREATH, PULSE, standard_uncertainty
@@ -52,6 +53,9 @@ DARK, BRIGHT = 30.0, 245.0
 _LIGHT_LEAP = 0.5
 """The same from which nothing is a pulse: a step that large, in a picture that clips it by colour, looks like a slow
 pulse that all places share (41 per minute with a quality of 0.8, of a pulse of 105)."""
+_EVEN = 0.04
+"""Where the places of a face change by shares this alike, light does it and not blood: a weak pulse (0.3 %) in light that
+drifts 0.06 and more."""
 _ALIKE = 0.1
 """Two rates this near, as a share, are one."""
 _LIGHT_RANGE = 0.15
@@ -64,6 +68,8 @@ _NOD = 0.006
 """The same for breathing, which itself moves the head a little; and the RMS in its band from which motion is named."""
 _NOD_NEAR_PER_MIN = 1.5
 """Motion whose own rate is this near the rate read may be what the other cues show; other sway is not."""
+_DRAUGHT = 0.3
+"""Share of the nostrils' swing from which the cheeks' says that it is not breath: see :mod:`edge.signals.draught`."""
 _MAX_SPREAD_PER_MIN = 10.0
 """Where network and published rate differ by more, the difference is no measure of uncertainty any more."""
 
@@ -117,8 +123,8 @@ def pulse_evidence(
         return _nothing(window_s, by_cue)
     cues = _pulse_cues(reading, network, colour, shared, _Moved.at(reading, motion, HR_BAND, fs))
     is_white = stands_out(cells, reading.rate_per_min, fs) < _MIN_STANDS_OUT
-    is_lamp = _is_light(reading, lit, seen)
-    is_light = is_lamp or _hides(reading, seen) or _light_range(skin) > _LIGHT_LEAP
+    is_lamp, is_even = _is_light(reading, lit, seen), unevenness(cells, reading.rate_per_min, HR_BAND, fs) < _EVEN
+    is_light = is_lamp or is_even or _hides(reading, seen) or _light_range(skin) > _LIGHT_LEAP
     changed = is_light or (not (cues.alive and cues.agree) and _light_range(skin) > _LIGHT_RANGE)
     edge = _at_edge(reading, HR_BAND)
     found = {"light_change": changed} | cues.found | {"rate_out_of_band": edge}
@@ -153,7 +159,7 @@ def breath_evidence(
     ``[T, 2]`` displacement in shares of the face side. Where there is a network or a nostril cue the rate is read from
     these alone; motion and brightness, which show every sway, only support it. A picture that nods shows the nod in
     every cue, thermal ones too: a head that moves at that very rate is named (``motion``), which keeps RR from ``ok``,
-    and supports nothing beside thermal.
+    and supports nothing beside thermal. A face that warms and cools as a whole is in a draught (``draught``).
     """
     window_s = len(motion) / fs
     warm: dict[str, npt.NDArray[np.floating]] = {}
@@ -176,13 +182,16 @@ def breath_evidence(
     second = min(best[-2], max((support[name] for name in warm), default=1.0))
     agree, edge = second > _MIN_BREATH_SUPPORT, _at_edge(reading, RR_BAND)
     sqi = _breath_quality(second, reading.snr_db)
+    whole_face = 0.0 if thermal_cells is None else draught_share(thermal_cells, reading.rate_per_min, fs)
+    airy = agree and whole_face > _DRAUGHT
     found = {
+        "draught": airy,
         "motion": nods or (not agree and moved.rms > _NOD),
         "cues_disagree": not agree,
         "rate_out_of_band": edge,
     }
     why = codes_that_hold(found)
-    alive, facts = agree and not edge, {"motion": moved.rms, "sqi": sqi}
+    alive, facts = agree and not edge and not airy, {"motion": moved.rms, "sqi": sqi}
     kinds = {**_BREATH_FROM, "network": rsp_from}
     return Evidence(
         reading.rate_per_min,

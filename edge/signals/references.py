@@ -11,7 +11,20 @@ import numpy.typing as npt
 
 from edge.signals.filters import Array
 
-__all__ = ["CELLS", "SKIN_CELLS", "face_warmth_degc", "nostril_breath", "pos", "skin_mean", "surround_mean"]
+__all__ = [
+    "CELLS",
+    "SKIN_CELLS",
+    "cheek_mean",
+    "face_warmth_degc",
+    "forehead_mean",
+    "is_cold_and_even",
+    "nostril_breath",
+    "nostril_mean",
+    "pos",
+    "skin_mean",
+    "surround_mean",
+    "thermal_surround_mean",
+]
 
 CELLS = 9
 """References look at the enlarged face box as 9x9 area means, whatever the model's size."""
@@ -23,6 +36,11 @@ _NOSTRIL_CELLS = (slice(5, 7), slice(4, 5))
 """Nostrils and mouth of an upright face."""
 _CHEEK_CELLS = (slice(3, 6), [3, 5])
 """Skin beside the nose, inside the face's outline, where head motion moves no edge through a cell."""
+
+_FOREHEAD_CELLS = (slice(2, 4), slice(3, 6))
+_COLD_DEGC, _EVEN_DEGC = 30.0, 0.3
+"""Mean of the skin cells and standard deviation between them, below which no face is there: drawn faces 32 and more and
+1.0 and more, photographs 23 and screens 28 with 0.1 at most."""
 
 
 def skin_mean(cells: npt.NDArray[np.float32]) -> Array:
@@ -58,11 +76,30 @@ def nostril_breath(cells_degc: npt.NDArray[np.float32]) -> Array:
 
     The difference cancels what the camera does to all pixels alike (drift, shutter offsets).
     """
-    nostril, cheeks = (
-        cells_degc[:, rows, columns].mean(axis=(1, 2), dtype=np.float64)
-        for rows, columns in (_NOSTRIL_CELLS, _CHEEK_CELLS)
-    )
-    return np.asarray(nostril - cheeks)
+    return nostril_mean(cells_degc) - cheek_mean(cells_degc)
+
+
+def nostril_mean(cells_degc: npt.NDArray[np.float32]) -> Array:
+    """Temperature ``[T]`` of nostrils and mouth, from ``[T, 9, 9]`` in degC."""
+    rows, columns = _NOSTRIL_CELLS
+    return np.asarray(cells_degc[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))
+
+
+def cheek_mean(cells_degc: npt.NDArray[np.float32]) -> Array:
+    """Temperature ``[T]`` of the cheeks, from ``[T, 9, 9]`` in degC."""
+    rows, columns = _CHEEK_CELLS
+    return np.asarray(cells_degc[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))
+
+
+def forehead_mean(cells_degc: npt.NDArray[np.float32]) -> Array:
+    """Temperature ``[T]`` of the forehead and the root of the nose, from ``[T, 9, 9]`` in degC."""
+    rows, columns = _FOREHEAD_CELLS
+    return np.asarray(cells_degc[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))
+
+
+def thermal_surround_mean(cells_degc: npt.NDArray[np.float32]) -> Array:
+    """Temperature ``[T]`` of what is beside the face, from ``[T, 9, 9]`` in degC."""
+    return np.asarray(cells_degc[:, :, _SURROUND_COLUMNS].mean(axis=(1, 2), dtype=np.float64))
 
 
 def face_warmth_degc(cells_degc: npt.NDArray[np.float32]) -> float:
@@ -72,3 +109,13 @@ def face_warmth_degc(cells_degc: npt.NDArray[np.float32]) -> float:
     """
     rows, columns = SKIN_CELLS
     return float(cells_degc[:, rows, columns].mean() - cells_degc[:, :, _SURROUND_COLUMNS].mean())
+
+
+def is_cold_and_even(cells_degc: npt.NDArray[np.float32]) -> bool:
+    """Whether the thermal camera sees no face there, of ``[T, 9, 9]`` in degC, but paper, a pane of glass, a screen.
+
+    A living face is warmer even to a camera that reads 3 degC too low, and its nose, eyes, hair and cheeks differ.
+    """
+    rows, columns = SKIN_CELLS
+    places = cells_degc[:, rows, columns].mean(axis=0, dtype=np.float64)
+    return bool(places.mean() < _COLD_DEGC and places.std() < _EVEN_DEGC)

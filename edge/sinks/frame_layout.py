@@ -155,7 +155,7 @@ REASON_CODES = (
     "none", "warming_up", "no_face", "face_small", "face_moved", "motion", "dark", "overexposed", "exposure_auto",
     "light_change", "low_fps", "jitter", "gap", "frozen", "compressed", "ffc", "no_thermal", "thermal_gap",
     "cues_disagree", "weak_signal", "not_alive", "rate_out_of_band", "camera_ended", "runtime", "not_in_model",
-    "other",
+    "other", "cold_face", "draught",
 )  # fmt: skip
 """``none`` in ok; ``other`` (25) for a reason that this table does not know yet. New ones follow it."""
 

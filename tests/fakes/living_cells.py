@@ -52,13 +52,14 @@ class GreenStream:
 
 
 def cells_at(t_s: float, rng: np.random.Generator, light: float = 1.0, pulse: float = 0.01) -> Floats:
-    """RGB and thermal ``[4, 9, 9]``: skin that pulses before a wall that does not, and nostrils that breathe."""
+    """RGB and thermal ``[4, 9, 9]``: skin that pulses, most above, before a wall that does not; nostrils breathe."""
     colour = np.array([150.0, 110.0, 95.0])
     cells = np.empty((4, 9, 9))
     cells[:3] = np.array([90.0, 110.0, 120.0])[:, None, None]
     beat = np.sin(2 * np.pi * HR_PER_MIN / 60 * t_s) * np.array([0.3, 1.0, 0.6]) * pulse
     rows, columns = SKIN_CELLS
-    cells[:3, rows, columns] = (colour * (1.0 - beat))[:, None, None]
+    place = np.linspace(1.5, 0.5, 6)[:, None]
+    cells[:3, rows, columns] = colour[:, None, None] * (1.0 - beat[:, None, None] * place)
     cells[:3] *= light
     cells[:3] += rng.normal(0.0, 0.05, (3, 9, 9))
     cells[3] = 24.0

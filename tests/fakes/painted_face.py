@@ -63,8 +63,9 @@ class GreenRuntime:
 
 
 def rgb_at(t_s: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """A textured patch whose colour follows a pulse, green most; 140x140."""
-    pulse = np.sin(2 * np.pi * HR_PER_MIN / 60 * t_s) * np.array([0.3, 1.0, 0.6]) * 0.01
+    """A textured patch whose colour follows a pulse, green most, here more and there less, as on a face; 140x140."""
+    place = 1.0 + 0.7 * np.sin(np.arange(140) / 9.0)[:, None, None]
+    pulse = place * np.sin(2 * np.pi * HR_PER_MIN / 60 * t_s) * np.array([0.3, 1.0, 0.6]) * 0.01
     texture = 1.0 + 0.1 * np.sin(np.arange(140) / 9.0)[:, None, None] * np.cos(np.arange(140) / 7.0)[None, :, None]
     image = texture * np.array([150.0, 110.0, 95.0]) * (1.0 - pulse) + rng.normal(0, 1.5, (140, 140, 3))
     return np.rint(np.clip(image, 0, 255)).astype(np.uint8)

@@ -18,7 +18,8 @@ def cells(rate_per_min: float = 75.0, pulse: float = 0.004, level: float = 1.0, 
         1, 3, 1, 1
     )
     texture = rng.uniform(0.7, 1.2, (1, 1, 9, 9))
-    skin = np.array([150.0, 110.0, 90.0]).reshape(1, 3, 1, 1) * texture * level * (1 + pulse * beat)
+    place = np.linspace(1.5, 0.5, 9).reshape(1, 1, 9, 1)  # blood shows most on the forehead
+    skin = np.array([150.0, 110.0, 90.0]).reshape(1, 3, 1, 1) * texture * level * (1 + pulse * beat * place)
     return (skin + rng.normal(0, 0.1, skin.shape)).astype(np.float32)
 
 
@@ -199,3 +200,12 @@ def test_a_network_that_mixes_modalities_is_a_source_and_tells_of_neither() -> N
     alone = breath_evidence(rsp(16), None, *breathing(16), FS, None, ("rgb",))
     assert alone.sources == ("rgb",)
     assert set(alone.source_sqi) == {"rgb"}
+
+
+def test_a_change_that_all_places_share_alike_is_a_screens_or_a_lamps_whatever_its_colours_and_surroundings() -> None:
+    beat = np.sin(2 * np.pi * 75 / 60 * T).reshape(-1, 1, 1, 1) * np.array([0.3, 1.0, 0.6]).reshape(1, 3, 1, 1)
+    screen = cells(pulse=0.0).astype(np.float64)
+    screen[:, :, :, 1:8] *= 1.0 + 0.004 * beat  # beside it stands the wall of the room
+    found = pulse(bvp(), screen.astype(np.float32))
+    assert not found.alive
+    assert "light_change" in found.why

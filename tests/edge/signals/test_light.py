@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.signals.filters import transform
-from edge.signals.light import light_share
+from edge.signals.light import light_share, unevenness
 from edge.vitals import HR_BAND
 
 FS = 30.0
@@ -73,3 +73,13 @@ def test_every_share_is_between_none_and_all_even_of_nothing() -> None:
         assert np.isfinite(share).all()
         assert share.min() >= 0.0
         assert share.max() <= 1.0
+
+
+def test_light_changes_all_places_alike_and_blood_does_not() -> None:
+    where = np.linspace(1.5, 0.5, 9)[None, None, :, None]
+    beat = 0.01 * np.sin(2 * np.pi * 70 / 60 * T)[:, None, None, None]
+    grain = np.random.default_rng(2).normal(0.0, 0.03, (300, 3, 9, 9))
+    picture = np.random.default_rng(3).uniform(40.0, 160.0, (1, 3, 9, 9))  # hair, eyes, skin
+    screen, face = (picture * (1.0 + beat * place) + grain for place in (1.0, where))
+    assert unevenness(screen.astype(np.float32), 70.0, HR_BAND, FS) < 0.03
+    assert unevenness(face.astype(np.float32), 70.0, HR_BAND, FS) > 0.15

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.signals.filters import spectrum
-from edge.signals.references import face_warmth_degc, nostril_breath, pos, skin_mean
+from edge.signals.references import face_warmth_degc, is_cold_and_even, nostril_breath, pos, skin_mean
 from edge.vitals import HR_BAND, RR_BAND
 
 FS = 29.97
@@ -59,3 +59,13 @@ def test_a_face_is_warm_against_what_is_beside_it_whatever_the_camera_s_offset()
     assert face_warmth_degc(cells) == pytest.approx(11.0)
     assert face_warmth_degc(cells + 3.0) == pytest.approx(11.0, abs=1e-4)
     assert face_warmth_degc(np.full((30, 9, 9), 22.0, np.float32)) == 0.0
+
+
+def test_paper_and_panes_are_cold_and_even_and_a_face_is_not_in_a_cold_room_or_with_a_camera_that_reads_low() -> None:
+    pane = np.random.default_rng(0).normal(28.0, 0.1, (30, 9, 9)).astype(np.float32)
+    assert is_cold_and_even(pane)
+    assert not is_cold_and_even(pane + 4.0)  # a wall of a hot room; skin reads as much
+    face = pane + 5.0
+    face[:, 3:6, 4] -= 2.0  # the nose
+    assert not is_cold_and_even(face)
+    assert not is_cold_and_even(face - 4.0)

@@ -134,6 +134,8 @@ const char *mmr_reason_name(uint8_t number) {
         "runtime",
         "not_in_model",
         "other",
+        "cold_face",
+        "draught",
     };
     return number < sizeof names / sizeof names[0] ? names[number] : "?";
 }
