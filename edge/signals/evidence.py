@@ -54,8 +54,8 @@ _LIGHT_LEAP = 0.5
 """The same from which nothing is a pulse: a step that large, in a picture that clips it by colour, looks like a slow
 pulse that all places share (41 per minute with a quality of 0.8, of a pulse of 105)."""
 _EVEN = 0.04
-"""Where the places of a face change by shares this alike, light does it and not blood: a weak pulse (0.3 %) in light that
-drifts 0.06 and more."""
+"""Where the places of a face change by shares this alike, light does it and not blood: a screen 0.003, a weak pulse
+(0.3 %) in light that drifts 0.06 and more."""
 _ALIKE = 0.1
 """Two rates this near, as a share, are one."""
 _LIGHT_RANGE = 0.15
