@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -58,6 +59,9 @@ _LIVE_LAG_FRAMES = 4
 waits, and takes it at once."""
 _WARM_LOOK_S = 0.5
 """Between looks for the warm face: they cost little, and thermal frames are few."""
+Notice = tuple[EventCode, Severity, str]
+_NOTICES = 64
+"""What sinks have to tell waits for the loop's next turn; more than that comes from none of them."""
 _LINK_S = 3.0
 """How long ``--check`` gives a link to come up."""
 
@@ -90,9 +94,11 @@ def run_kit(
     zones = tuple(zone.name for zone in kit.watched)
     rig = load_rig(Path(kit.rig)) if kit.rig else IDENTITY
     lookout = Lookout(rig, kit.pair_gate_ms, through_rig=kit.thermal_roi == "rgb")
+    notices: deque[Notice] = deque(maxlen=_NOTICES)
     context = SinkContext(
         kit.device_id, kit.allow_plaintext, _truth(cameras), zones,
-        sight=lookout.newest, kept=_kept(kit.sinks), recording=recording is not None,
+        sight=lookout.newest, tell=lambda *notice: notices.append(notice), kept=_kept(kit.sinks),
+        recording=recording is not None,
     )  # fmt: skip
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
     try:
@@ -115,7 +121,7 @@ def run_kit(
         live = any(camera.live for camera in cameras)
         tracker = _tracker(kit, Lag(_LIVE_LAG_FRAMES, aside.start) if live else Lag())
         parts = cameras, sinks, bundle, runtime, rig, tracker, stop, watch, stream
-        run = partial(Run, kit, *parts, lookout=lookout, begun=begun)
+        run = partial(Run, kit, *parts, lookout=lookout, begun=begun, notices=notices)
         if check or recording is None:
             return run().check(as_json=as_json) if check else run().to_the_end(opened, as_json=as_json)
         with closing(_tape(recording, kit, cameras, bundle, runtime, rig)) as tape:
@@ -228,8 +234,10 @@ class Run:
         tape: Tape = NO_RECORDING,
         lookout: Lookout | None = None,
         begun: Callable[[Run], None] | None = None,
+        notices: deque[Notice] | None = None,
     ) -> None:
         self._watch, self._begun = watch, begun
+        self._notices: deque[Notice] = deque() if notices is None else notices  # filled by the threads of sinks
         self._kit, self._cameras, self._bundle, self._runtime, self._stop = kit, cameras, bundle, runtime, stop
         self._rig, self._lookout = rig, lookout
         self._live = any(camera.live for camera in cameras)
@@ -359,7 +367,9 @@ class Run:
             if self._live:  # on every turn: one camera may be silent while the other sends
                 self._idle(time.monotonic_ns())  # the clock of live stamps
             self._keep_pace()
+            self._tell_notices()
             self._tell_of_tape()
+        self._tell_notices()
         self._finish(self._reason())
 
     def _pacer_if_live(self) -> Pacer | None:
@@ -399,6 +409,15 @@ class Run:
     def _finish(self, reason: str) -> None:
         self._tape.finished(reason)
         self._publish(self._pipeline.finish())
+
+    def _tell_notices(self) -> None:
+        """What sinks had to tell since the last turn."""
+        while self._notices:
+            self._notice(*self._notices.popleft())
+
+    def _notice(self, code: EventCode, severity: Severity, text: str) -> None:
+        self._tape.noticed(code, severity, text)
+        self._event(code, severity, text)
 
     def _tell_of_tape(self) -> None:
         """Once, when the recording ended before the run."""

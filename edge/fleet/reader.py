@@ -65,8 +65,8 @@ def _listen(link: Link, topics: tuple[str, ...], hear: Hear) -> Iterator[bool]:
 
 def _pass_on(link: Link, hear: Hear) -> None:
     now_ns = time.monotonic_ns()
-    for topic, payload in link.heard:
-        hear(topic, payload, now_ns)
+    for said in link.heard:
+        hear(said.topic, said.payload, now_ns)
     link.heard.clear()
 
 

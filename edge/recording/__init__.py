@@ -23,7 +23,7 @@ from edge.clips.crop import Box
 from edge.errors import MmrphysError
 from edge.faces.track import FaceTrack
 from edge.frames import Frame, FrameKind
-from edge.sinks.records import Record
+from edge.sinks.records import EventCode, Record, Severity
 
 __all__ = ["NO_RECORDING", "RecordingPlan", "Tape"]
 
@@ -57,6 +57,9 @@ class Tape(Protocol):
     def paced(self, hop_s: float, face_every_s: float, why: str) -> None:
         """The pipeline is told to look less often, or as often again."""
 
+    def noticed(self, code: EventCode, severity: Severity, text: str) -> None:
+        """A sink tells of something that happened to the device: an event that no frame gives."""
+
     def ended(self, kind: FrameKind, error: str | None) -> None:
         """The pipeline is told that a camera gives no more; ``error`` is how it broke."""
 
@@ -80,6 +83,8 @@ class _NoTape:
     def idled(self, now_ns: int) -> None: ...
 
     def paced(self, hop_s: float, face_every_s: float, why: str) -> None: ...
+
+    def noticed(self, code: EventCode, severity: Severity, text: str) -> None: ...
 
     def ended(self, kind: FrameKind, error: str | None) -> None: ...
 

@@ -2,7 +2,7 @@
 
     /rgb /thermal   a frame as it was given to the pipeline: its head; pixels of thermal, and of RGB in full-frame files
     /faces          what was decided about one RGB frame: the faces, and the parts of the picture that were read
-    /calls          the pipeline's other inputs, in order: the time of an idle moment, the end of a camera, the end
+    /calls          the run's other inputs, in order: the time of an idle moment, a notice, the end of a camera, the end
     /records        records, as every sink sends them (JSON)
 
 The order of the messages in the file is the order of the calls. ``Session`` is what the run was, kept as metadata.
@@ -23,6 +23,7 @@ from edge.errors import InputError
 from edge.faces.track import FaceTrack
 from edge.frames import Frame, FrameKind, StampClock
 from edge.recording.pixels import bytes_from_pixels, pixels_from_bytes
+from edge.sinks.records import EventCode, Severity
 
 __all__ = [
     "CALLS",
@@ -112,18 +113,20 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """Something else that the pipeline was told.
+    """Something else that the pipeline was told, or a notice of the device that no frame gives.
 
-    ``error`` is how a camera broke, ``reason`` why the run ended, or why its pace changed.
+    ``error`` is how a camera broke, ``reason`` why the run ended, why its pace changed, or the text of a notice.
     """
 
-    call: Literal["idle", "pace", "end", "finish"]
+    call: Literal["idle", "pace", "notice", "end", "finish"]
     now_ns: Stamp | None = None
     kind: FrameKind | None = None
     error: str | None = None
     reason: str | None = None
     hop_s: Seconds | None = None
     face_every_s: Seconds | None = None
+    code: EventCode | None = None
+    severity: Severity | None = None
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ from edge.recording.messages import (
 from edge.recording.writer import McapFile, QuotaReachedError
 from edge.rig import Rig, json_from_rig
 from edge.runtimes import Runtime
-from edge.sinks.records import Record, encode
+from edge.sinks.records import EventCode, Record, Severity, encode
 
 __all__ = ["Recorder", "recorder_of"]
 
@@ -136,6 +136,10 @@ class Recorder:
     def paced(self, hop_s: float, face_every_s: float, why: str) -> None:
         """The pipeline was told to look less often, or as often again."""
         self._put(CALLS, Call(call="pace", hop_s=hop_s, face_every_s=face_every_s, reason=why), (), self._log_ns)
+
+    def noticed(self, code: EventCode, severity: Severity, text: str) -> None:
+        """A sink told of something that happened to the device."""
+        self._put(CALLS, Call(call="notice", code=code, severity=severity, reason=text), (), self._log_ns)
 
     def ended(self, kind: FrameKind, error: str | None) -> None:
         """The pipeline was told that a camera gives no more; ``error`` is how it broke."""

@@ -175,6 +175,8 @@ class _Replay(Run):
             self._idle(call.now_ns)
         elif call.call == "pace" and call.hop_s is not None and call.face_every_s is not None:
             self._pace(call.hop_s, call.face_every_s, call.reason or "")
+        elif call.call == "notice" and call.code is not None and call.severity is not None:
+            self._notice(call.code, call.severity, call.reason or "")
         elif call.call == "end" and call.kind is not None:
             self._end(call.kind, call.error)
         elif call.call == "finish":

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from edge.sight import Sight
-from edge.sinks.records import Record
+from edge.sinks.records import EventCode, Record, Severity
 from edge.uri import parse_uri
 from edge.vitals import Truth
 
-__all__ = ["RESERVED", "SCHEMES", "Keeper", "Kept", "Sink", "SinkContext", "sink_from_uri"]
+__all__ = ["RESERVED", "SCHEMES", "Keeper", "Kept", "Sink", "SinkContext", "Tell", "sink_from_uri"]
 
 SCHEMES: dict[str, str] = {
     "console": "edge.sinks.console",
@@ -34,6 +34,9 @@ RESERVED: tuple[str, ...] = ()
 Kept = Literal["nothing", "numbers", "pictures"]
 """What of a run stays on the disk; a sink for people says so."""
 
+Tell = Callable[[EventCode, Severity, str], None]
+"""Takes an event about the device: its code, severity and text. From any thread."""
+
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
@@ -41,6 +44,7 @@ class SinkContext:
 
     ``truth`` maps stream time (ns) to truth where the source knows it; ``zones`` are those that records will name.
     ``sight`` gives what the cameras see at the moment, for a sink that helps to aim them: it is not for records.
+    ``tell`` makes an event of the run, which all its sinks get; None where nobody makes any.
     ``kept``: what other sinks of the run write to the disk; ``recording``: the run is recorded, pictures too.
     """
 
@@ -49,6 +53,7 @@ class SinkContext:
     truth: Callable[[int], Truth | None] | None = None
     zones: tuple[str, ...] = ()
     sight: Callable[[], Sight | None] | None = None
+    tell: Tell | None = None
     kept: Kept = "nothing"
     recording: bool = False
 

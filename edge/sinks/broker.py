@@ -6,12 +6,18 @@ import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import msgspec
 
 from edge.errors import UsageError
-from edge.sinks.peer import address_from_uri, check_encrypted, check_tls_files, tls_from_files
+from edge.sinks.peer import (
+    NO_FILES,
+    PeerQuery,
+    TlsFiles,
+    address_from_uri,
+    check_encrypted,
+    is_loopback,
+    peer_name,
+    tls_files_from_query,
+)
 from edge.uri import Uri, query_as
 
 __all__ = ["Broker", "broker_from_uri", "topic_level"]
@@ -25,7 +31,7 @@ class Broker:
     """A broker's address. It names the files that hold secrets, never a secret.
 
     ``outbox`` is the folder of what waits for it, ``memory`` or None for the usual one; ``home_assistant`` the topic
-    under which Home Assistant looks for devices, None when it is not told.
+    under which Home Assistant looks for devices, None when it is not told; ``commands``: some may come from there.
     """
 
     scheme: str
@@ -34,17 +40,15 @@ class Broker:
     site: str
     user: str | None = None
     password_file: str | None = None
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
+    files: TlsFiles = NO_FILES
     outbox: str | None = None
     home_assistant: str | None = None
+    commands: bool = False
 
     @property
     def name(self) -> str:
         """The URI without its parameters."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}/{self.site}"
+        return f"{peer_name(self.scheme, self.host, self.port)}/{self.site}"
 
     def password(self) -> str | None:
         """The first line of the password file; UsageError when it cannot be read or others can read it too."""
@@ -65,24 +69,26 @@ class Broker:
 
     def tls(self) -> ssl.SSLContext | None:
         """TLS 1.2 or newer that checks the broker's certificate, None for plain MQTT; UsageError: unusable file."""
-        if self.scheme == "mqtt":
-            return None
-        return tls_from_files(self.name, self.ca, self.cert, self.key)
+        return None if self.scheme == "mqtt" else self.files.context(self.name)
 
 
 def broker_from_uri(uri: Uri, *, allow_plaintext: bool) -> Broker:
-    """Read ``mqtt[s]://host[:port]/site?user=&password_file=&ca=&cert=&key=&plaintext=1&outbox=&ha=1``.
+    """Read ``mqtt[s]://host[:port]/site?user=&password_file=&ca=&cert=&key=&plaintext=1&outbox=&ha=1&commands=1``.
 
     Raises
     ------
     UsageError
-        A malformed address, a password in the URI, parameters that do not go together, or plain MQTT to another
-        machine without leave.
+        A malformed address, a password in the URI, parameters that do not go together, plain MQTT to another
+        machine without leave, or commands over it.
     """
     address = address_from_uri(uri, "broker", _FORM, "; use ?user=&password_file=")
     query = query_as(uri, _Query)
-    _check_together(uri, query)
+    if query.password_file is not None and query.user is None:
+        raise UsageError(f"{uri.scheme}: password_file needs user; add &user=NAME")
+    files = tls_files_from_query(uri, "mqtt", query)
     host = address.hostname or ""
+    if query.commands and uri.scheme == "mqtt" and not is_loopback(host):
+        raise UsageError("mqtt: commands=1 would obey whoever can write to the network; use mqtts://")
     if uri.scheme == "mqtt":
         check_encrypted(uri, host, allowed=allow_plaintext or query.plaintext)
     return Broker(
@@ -92,11 +98,10 @@ def broker_from_uri(uri: Uri, *, allow_plaintext: bool) -> Broker:
         topic_level(address.path.removeprefix("/"), "site"),
         query.user,
         query.password_file,
-        query.ca,
-        query.cert,
-        query.key,
+        files,
         query.outbox,
         _discovery_topic(query.ha),
+        query.commands,
     )
 
 
@@ -107,15 +112,11 @@ def topic_level(word: str, what: str) -> str:
     return word
 
 
-class _Query(msgspec.Struct):
-    plaintext: bool = False
+class _Query(PeerQuery):
     user: str | None = None
     password_file: str | None = None
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    outbox: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     ha: str | None = None
+    commands: bool = False
 
 
 def _discovery_topic(given: str | None) -> str | None:
@@ -123,9 +124,3 @@ def _discovery_topic(given: str | None) -> str | None:
     if given in {None, "0", ""}:
         return None
     return "homeassistant" if given in {"1", "true"} else topic_level(str(given), "ha prefix")
-
-
-def _check_together(uri: Uri, query: _Query) -> None:
-    if query.password_file is not None and query.user is None:
-        raise UsageError(f"{uri.scheme}: password_file needs user; add &user=NAME")
-    check_tls_files(uri, "mqtt", query.ca, query.cert, query.key)

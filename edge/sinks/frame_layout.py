@@ -149,7 +149,7 @@ SOURCES = ("rgb", "thermal")
 SEVERITIES = ("info", "notice", "warning")
 EVENT_CODES = (
     "other", "hr_state", "rr_state", "input_ended", "input_broken", "runtime_fault", "person_came", "person_left",
-    "recording_ended", "pace",
+    "recording_ended", "pace", "identify", "command",
 )  # fmt: skip
 REASON_CODES = (
     "none", "warming_up", "no_face", "face_small", "face_moved", "motion", "dark", "overexposed", "exposure_auto",

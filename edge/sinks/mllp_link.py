@@ -49,22 +49,21 @@ class MllpLink:
             raise ValueError(f"an acknowledgement of {answer.control_id[:60]!r}, want that of {control_id}")
         return answer
 
-    def gone(self) -> bool:
-        """Whether the receiver has closed the connection, or speaks without being asked."""
-        readable, _, _ = select.select([self._socket], [], [], 0.0)
-        if not readable:
-            return False
+    def ended(self, wait_s: float = 0.0) -> str:
+        """Why the connection is of no use any more, empty while it is of use; looks for up to ``wait_s``."""
+        end_s = time.monotonic() + wait_s
         self._socket.settimeout(0.0)
-        try:
-            self._socket.recv(_CHUNK)
-        except (
-            BlockingIOError,
-            ssl.SSLWantReadError,
-        ):  # a word of TLS 1.3 itself: its tickets come after the handshake
-            return False
-        except OSError:
-            return True
-        return True
+        ready = select.poll()  # select(2) fails from the 1024th open file on
+        ready.register(self._socket, select.POLLIN)
+        while ready.poll(1e3 * max(0.0, end_s - time.monotonic())):
+            try:
+                data = self._socket.recv(_CHUNK)
+            except (BlockingIOError, ssl.SSLWantReadError):  # a word of TLS 1.3 itself: its tickets come after the
+                continue  # handshake
+            except OSError as error:
+                return str(error)
+            return "the receiver speaks without being asked" if data else "the receiver closed the connection"
+        return ""
 
     def abort(self) -> None:
         """End the connection at once; a call that waits on it fails."""

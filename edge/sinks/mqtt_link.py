@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import time
+from collections import deque
 from typing import Any, Literal, NamedTuple
 
 from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311, error_string
@@ -14,22 +15,25 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.sinks.broker import Broker
+from edge.sinks.mqtt_commands import Heard
 from edge.sinks.outbox import Message
+from edge.sinks.outbox_sink import POLL_S
 
-__all__ = ["POLL_S", "Answer", "Link", "Version"]
+__all__ = ["Answer", "Link", "Version"]
 
 Version = Literal["5", "3.1.1"]
 
 _KEEPALIVE_S = 5
-POLL_S = 0.02
 _UNACKNOWLEDGED = 100
 _UNACKNOWLEDGED_311 = 20
 """Version 3.1.1 has no word for how many the broker takes at once; this is the default of common brokers."""
 _RESERVED = 4
 """Of those, kept free for what is new."""
 _FAREWELL_STEPS = 50
+_ANSWER_EXPIRES_S = 60
 _DISCARD, _DELIVER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 """What becomes of unsent bytes when the socket is closed, socket(7). A broken connection must not deliver them: the
 kernel would go on trying for minutes, and old measurements would come as live."""
@@ -51,21 +55,30 @@ class Link:
     """Connects when made, and is driven by one thread through :meth:`step`.
 
     Without ``will_topic`` nobody is told of its loss. A step waits for at most ``poll_s`` for something to happen.
+    Of packets of more than ``largest`` bytes the broker is told to send none (version 5), None for no limit.
     ``accepted`` is True once the broker let us in, ``reason`` says why not or why no longer, ``too_new`` whether it was
     for the version. ``unacknowledged`` maps packet id to the message not yet confirmed (None for an announcement) and
-    when it was sent, ``answers`` and ``heard`` (topic, payload) collect what the broker said; ``subscribed``
-    counts the subscriptions that it granted.
+    when it was sent, ``answers`` and ``heard`` collect what the broker said; ``subscribed`` counts the subscriptions
+    that it granted, ``deaf`` says why it refused one that the connection can do without.
     """
 
     def __init__(
-        self, broker: Broker, client_id: str, will_topic: str | None, version: Version = "5", poll_s: float = POLL_S
+        self,
+        broker: Broker,
+        client_id: str,
+        will_topic: str | None,
+        version: Version = "5",
+        poll_s: float = POLL_S,
+        largest: int | None = None,
     ) -> None:
         self._poll_s = poll_s
         self.accepted = self.too_new = self._given_up = False
         self.reason = ""
         self.subscribed = 0
         self.answers: list[Answer] = []
-        self.heard: list[tuple[str, bytes]] = []
+        self.heard: deque[Heard] = deque()
+        self.deaf = ""
+        self._needless: dict[int | None, str] = {}  # by the packet id of their subscriptions
         self.unacknowledged: dict[int, tuple[Message | None, int]] = {}
         self.most = _UNACKNOWLEDGED_311
         self._modern = version == "5"
@@ -86,8 +99,15 @@ class Link:
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
-        self._client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S)
+        self._client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S, properties=self._limits(largest))
         self._linger(_DISCARD)
+
+    def _limits(self, largest: int | None) -> Properties | None:
+        if largest is None or not self._modern:
+            return None
+        limits = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # the library's, untyped
+        limits.MaximumPacketSize = largest
+        return limits
 
     def step(self) -> bool:
         """Move bytes for a moment; False when the connection is gone."""
@@ -135,18 +155,39 @@ class Link:
 
     def announce(self, topic: str, payload: bytes) -> None:
         """Make the broker retain ``payload``, once per connection and change."""
-        if self._announced.get(topic) != payload:
+        if not self.has_announced(topic, payload):
             self._announced[topic] = payload
             sent = self._client.publish(topic, payload, qos=1, retain=True)
             self.unacknowledged[sent.mid] = (None, time.monotonic_ns())
 
-    def forget_announcement(self, topic: str) -> None:
-        """Let the next :meth:`announce` of ``topic`` be sent even when nothing changed."""
-        self._announced.pop(topic, None)
+    def has_announced(self, topic: str, payload: bytes) -> bool:
+        """Whether that was the last to be sent on this connection."""
+        return self._announced.get(topic) == payload
 
-    def subscribe(self, topic: str) -> None:
-        """Hear what is said on ``topic``."""
-        self._client.subscribe(topic, qos=1)
+    def forget_announcements(self, beginning: str = "") -> None:
+        """Let the next :meth:`announce` of topics that begin so be sent even when nothing changed."""
+        self._announced = {topic: said for topic, said in self._announced.items() if not topic.startswith(beginning)}
+
+    def subscribe(self, topic: str, *, needed: bool = True) -> None:
+        """Hear what is said on ``topic``; where the broker refuses that, a ``needed`` one ends the connection.
+
+        With version 5 what is heard says whether its sender wanted it retained, else only whether it is old.
+        """
+        how = {"options": SubscribeOptions(qos=1, retainAsPublished=True)} if self._modern else {"qos": 1}
+        _, packet = self._client.subscribe(topic, **how)
+        if not needed:
+            self._needless[packet] = topic
+
+    def answer(self, topic: str, payload: bytes, correlation: bytes) -> None:
+        """Send an answer to somebody; it is not kept, and sent again by nobody."""
+        properties = None
+        if self._modern:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # the library's, untyped
+            properties.MessageExpiryInterval = _ANSWER_EXPIRES_S
+            if correlation:
+                properties.CorrelationData = correlation
+        sent = self._client.publish(topic, payload, qos=1, properties=properties)
+        self.unacknowledged[sent.mid] = (None, time.monotonic_ns())
 
     def publish(self, message: Message, now_ns: int) -> None:
         """Send one message, which expires at the broker when it would be late (version 5)."""
@@ -208,11 +249,15 @@ class Link:
             refusal = str(code) if code.is_failure else ""
             self.answers.append(Answer(message, refusal, code.value in _QUOTA, time.monotonic_ns() - sent_ns))
 
-    def _on_subscribe(self, _client: Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:
+    def _on_subscribe(self, _client: Client, _data: Any, mid: int, codes: list[ReasonCode], _properties: Any) -> None:
         refused = [code for code in codes if code.is_failure]
         self.subscribed += len(codes) - len(refused)
-        if refused:
+        if refused and mid in self._needless:
+            self.deaf = f"{self._needless[mid]} cannot be subscribed to: {refused[0]}"
+        elif refused:
             self.give_up(f"subscription refused: {refused[0]}")
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self.heard.append((message.topic, bytes(message.payload)))
+        said = message.properties
+        answer_to, correlation = getattr(said, "ResponseTopic", ""), getattr(said, "CorrelationData", b"")
+        self.heard.append(Heard(message.topic, bytes(message.payload), message.retain, answer_to, correlation))

@@ -1,7 +1,9 @@
-"""What waits for the MQTT broker: fresh messages go first, late measurements become backlog, what matters is durable.
+"""What waits for a peer: fresh messages go first, late measurements become backlog, what matters is durable.
+
+A peer is an MQTT broker or an HL7 receiver.
 
 What is worth keeping is in the store (``edge/sinks/outbox_store.py``) before :meth:`Outbox.put` returns and leaves it
-only when the broker has confirmed it. Removals ride on the next message's commit, so that one record costs one sync of
+only when the peer has confirmed it. Removals ride on the next message's commit, so that one record costs one sync of
 the disk. A crash between a confirmation and that commit sends a message twice; it loses none.
 Safe between the thread that puts and the one that takes.
 """
@@ -27,7 +29,7 @@ _REMOVE_AFTER_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One MQTT message. It is live until ``lifetime_ns`` after ``made_ns`` (monotonic), for ever when that is None.
+    """One message. It is live until ``lifetime_ns`` after ``made_ns`` (monotonic), for ever when that is None.
 
     It must leave in the first half of that: the other half is for its way. Later it is worth keeping under the topic
     ``history``; without such a topic it is worthless. ``row`` is its number in the store, None for what is in memory
@@ -128,7 +130,7 @@ class Outbox:
             return self._page.popleft() if self._page else None
 
     def confirm(self, message: Message, now_ns: int) -> None:
-        """The broker has it, or never will: it need not be kept."""
+        """The peer has it, or never will: it need not be kept."""
         if message.row is None:
             return
         with self._lock:
@@ -144,10 +146,12 @@ class Outbox:
                 self._remove()
 
     def give_back(self, messages: Iterable[Message]) -> None:
-        """Put taken messages back, in their order: their delivery was not confirmed."""
+        """Put taken messages back, in their order: their delivery was not confirmed. After the end they are counted."""
         with self._lock:
             for message in reversed(list(messages)):
-                if message.live:
+                if self._closed:
+                    self._retire(message)
+                elif message.live:
                     self._fresh.appendleft(message)
                 else:
                     self._release(message)

@@ -1,4 +1,4 @@
-"""Where the outbox's file is: one for each broker, site and device, in a folder that outlives the process."""
+"""Where an outbox's file is: one for each peer and device, in a folder that outlives the process."""
 
 from __future__ import annotations
 

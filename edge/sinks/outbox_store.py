@@ -73,6 +73,7 @@ class Store:
         self._pages = max(16, (limit_bytes - others) // _PAGE_BYTES)
         self._topics: dict[str, int] = {}
         self._database: sqlite3.Connection | None = None
+        self._broken = False  # damaged, and no new file could be begun yet
         self.count = self.dropped = 0
         self.next_row = 1
 
@@ -121,6 +122,8 @@ class Store:
         StoreError
             It cannot be stored now.
         """
+        if self._broken:
+            self._begin_again()
         body = packed(one.payload)
         fruitless = 0
         while fruitless < _FRUITLESS:
@@ -165,6 +168,10 @@ class Store:
 
     def close(self) -> None:
         """Close the file; may be called twice."""
+        self._broken = False
+        self._let_go()
+
+    def _let_go(self) -> None:
         database, self._database = self._database, None
         if database is not None:
             with contextlib.suppress(
@@ -199,7 +206,7 @@ class Store:
     def _count(self) -> None:
         database = self._connection
         self.count, last = database.execute("SELECT COUNT(*), COALESCE(MAX(row), 0) FROM waiting").fetchone()
-        self.next_row = last + 1
+        self.next_row = max(self.next_row, last + 1)  # no number twice, though the row of a message under way is lost
         self._topics = dict(database.execute("SELECT topic, id FROM topics").fetchall())
 
     def _check_content(self, database: sqlite3.Connection) -> None:
@@ -239,12 +246,16 @@ class Store:
 
     def _make_room(self, spare: Collection[int], gone: Sequence[int]) -> int:
         """Drop the oldest that may go; gives how many. On a full disk the ballast goes first: a deletion needs room."""
-        pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
+        kept = {*spare, *gone}
+        oldest = "SELECT row FROM waiting WHERE droppable ORDER BY row LIMIT ?"
+        try:
+            pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
+            rows = self._connection.execute(oldest, (_ROOM + len(kept),)).fetchall()
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(str(error))
+            return 0
         if pages < self._pages:
             self._ballast.give_up()
-        oldest = "SELECT row FROM waiting WHERE droppable ORDER BY row LIMIT ?"
-        kept = {*spare, *gone}
-        rows = self._connection.execute(oldest, (_ROOM + len(kept),)).fetchall()
         going = [row for (row,) in rows if row not in kept][:_ROOM]
         try:
             self.remove(going)
@@ -256,9 +267,18 @@ class Store:
         self._ballast.restore()
         return len(going)
 
+    def _begin_again(self) -> None:
+        """Another attempt at what :meth:`_begin_anew` could not do; StoreError when it still cannot be done."""
+        try:
+            self._open()
+        except (OSError, sqlite3.DatabaseError) as error:
+            self._let_go()
+            raise StoreError(f"it was damaged, and no new one can be begun ({error})") from error
+        self._broken = False
+
     def _begin_anew(self, why: str) -> None:
         """Set the damaged file aside, begin a new one with what could be read of it, and say so."""
-        self.close()
+        self._let_go()
         assert self._file is not None, "a database in memory is not damaged"
         before, self.count, self._topics = self.count, 0, {}
         try:
@@ -267,7 +287,8 @@ class Store:
             saved = self._salvage(aside)
             self.dropped += max(0, before - saved)
         except (OSError, sqlite3.DatabaseError) as error:
-            self.close()
+            self._let_go()
+            self._broken = True
             raise StoreError(f"it was damaged ({why}), and no new one can be begun ({error})") from error
         log.error("%s was damaged (%s): set aside as %s, %d records saved from it", self.name, why, aside.name, saved)
 
@@ -286,7 +307,7 @@ class Store:
     def _cannot_be_used(self, error: Exception) -> None:
         self.close()
         raise UsageError(
-            f"{self.name} cannot be used ({error}); records wait there while the broker is away: "
+            f"{self.name} cannot be used ({error}); records wait there while their receiver is away: "
             "give a folder on a disk with &outbox=FOLDER, or &outbox=memory to lose them with the process"
         ) from error
 

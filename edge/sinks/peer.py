@@ -4,12 +4,60 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
+
+import msgspec
 
 from edge.errors import UsageError
 from edge.uri import Uri, without_secrets
 
-__all__ = ["address_from_uri", "check_encrypted", "check_tls_files", "is_loopback", "tls_from_files"]
+__all__ = [
+    "NO_FILES",
+    "PeerQuery",
+    "TlsFiles",
+    "address_from_uri",
+    "check_encrypted",
+    "is_loopback",
+    "peer_name",
+    "tls_files_from_query",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: who signed the peer's certificate (None: the system's authorities), our certificate and its key."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    def context(self, name: str) -> ssl.SSLContext:
+        """TLS 1.2 or newer that checks the certificate of the peer ``name``; UsageError: a file cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self.cert is not None:
+                context.load_cert_chain(self.cert, self.key, password=_no_passphrase)
+        except (OSError, ValueError) as error:
+            files = ", ".join(file for file in (self.ca, self.cert, self.key) if file)
+            raise UsageError(f"{name}: TLS files {files} cannot be used ({error}); want unencrypted PEM") from error
+        return context
+
+
+NO_FILES = TlsFiles()
+"""The authorities of the system, and no certificate of our own."""
+
+
+class PeerQuery(msgspec.Struct):
+    """What the URI of every peer may say: TLS files, leave to send in plain text, where records wait."""
+
+    plaintext: bool = False
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    outbox: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
 
 def address_from_uri(uri: Uri, what: str, form: str, instead: str = "") -> SplitResult:
@@ -42,25 +90,18 @@ def check_encrypted(uri: Uri, host: str, *, allowed: bool) -> None:
         )
 
 
-def check_tls_files(uri: Uri, plain: str, ca: str | None, cert: str | None, key: str | None) -> None:
+def tls_files_from_query(uri: Uri, plain: str, query: PeerQuery) -> TlsFiles:
     """UsageError when files do not go together, or not with the scheme that is ``plain``."""
-    if key is not None and cert is None:
+    if query.key is not None and query.cert is None:
         raise UsageError(f"{uri.scheme}: key needs cert; add &cert=FILE")
-    if uri.scheme == plain and (ca or cert):
+    if uri.scheme == plain and (query.ca or query.cert):
         raise UsageError(f"{plain}: ca, cert and key are for TLS; write {plain}s://")
+    return TlsFiles(query.ca, query.cert, query.key)
 
 
-def tls_from_files(name: str, ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer that checks the certificate of the peer ``name``; UsageError: a file cannot be used."""
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if cert is not None:
-            context.load_cert_chain(cert, key, password=_no_passphrase)
-    except (OSError, ValueError) as error:
-        files = ", ".join(file for file in (ca, cert, key) if file)
-        raise UsageError(f"{name}: TLS files {files} cannot be used ({error}); want unencrypted PEM") from error
-    return context
+def peer_name(scheme: str, host: str, port: int) -> str:
+    """A peer's address, as its URI begins."""
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

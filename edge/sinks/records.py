@@ -54,6 +54,8 @@ EventCode = Literal[
     "runtime_fault",
     "recording_ended",
     "pace",
+    "identify",
+    "command",
 ]
 EVENTS: dict[EventCode, str] = {
     "hr_state": "the state of HR changed",
@@ -65,6 +67,8 @@ EVENTS: dict[EventCode, str] = {
     "runtime_fault": "inference failed",
     "pace": "a live run looks less often for want of time or for heat, or as often again",
     "recording_ended": "the recording ended before the run: its quota, or the disk",
+    "identify": "somebody asked by MQTT which kit this is",
+    "command": "another MQTT command was obeyed, or one was refused",
 }
 """Published event codes."""
 

@@ -41,7 +41,7 @@ class Ward:
         for name in ("ca.crt", "broker.crt", "broker.key"):
             self._own(name, (authority.folder / name).read_bytes())
         self._own("passwords", b"")
-        for name in ("station", "homeassistant"):
+        for name in ("station", "homeassistant", "operator"):
             words = ["mosquitto_passwd", "-b", str(folder / "passwords"), name, "s3cret"]
             subprocess.run(words, check=True, capture_output=True)
         self.broker = kits.start()
@@ -60,6 +60,11 @@ class Ward:
 
     def publish(self, port: int, topic: str, *way_in: str) -> subprocess.CompletedProcess[str]:
         return self._client("mosquitto_pub", port, "-t", topic, "-m", "x", *way_in)
+
+    def request(
+        self, port: int, topic: str, word: str, answer_to: str, *way_in: str
+    ) -> subprocess.CompletedProcess[str]:
+        return self._client("mosquitto_rr", port, "-t", topic, "-m", word, "-e", answer_to, "-W", "10", *way_in)
 
     def hear_one(self, port: int, *words: str) -> subprocess.CompletedProcess[str]:
         return self._client("mosquitto_sub", port, "-C", "1", "-F", "%t", *words)
@@ -157,6 +162,59 @@ def test_a_certificate_of_another_authority_is_refused(ward, tmp_path):
 def test_the_station_cannot_write(ward):
     answer = ward.publish(ward.readers_port, "vitals/1/ward/kit-7/status", *ward.password("station", "s3cret"))
     assert "Not authorized" in answer.stderr + answer.stdout
+
+
+COMMAND = "vitals/1/ward/kit-7/command"
+
+
+@pytest.fixture
+def obeying(ward: Ward) -> Iterator[list[str]]:
+    """A kit that takes commands; gives the codes of their events."""
+    told: list[str] = []
+    folder = ward.authority.folder
+    files = f"ca={folder}/ca.crt&cert={folder}/kit-7.crt&key={folder}/kit-7.key"
+    context = SinkContext("kit-7", tell=lambda code, *_: told.append(code))
+    sink = sink_from_uri(f"mqtts://127.0.0.1:{ward.broker.port}/ward?{files}&commands=1", context)
+    sink.open()
+    until(lambda: sink.connected, "the connection")
+    yield told
+    sink.close()
+
+
+def test_an_operator_commands_a_kit_and_reads_its_answer(ward, station, obeying):
+    until(lambda: station.on("/status"), "the subscription, which is before it")
+    place = f"{COMMAND}/result/desk-1"
+    way_in = ward.password("operator", "s3cret")
+    done = ward.request(ward.readers_port, COMMAND, "identify", place, *way_in)
+    assert '"done":true' in done.stdout, done.stderr
+    assert obeying == ["identify"]
+    assert [one.topic for one in station.on("/desk-1")] == [place]
+    other = ward.publish(ward.readers_port, "vitals/1/ward/kit-7/main/numerics", *way_in)
+    assert "Not authorized" in other.stderr + other.stdout
+    assert ward.hear_one(ward.readers_port, "-t", "vitals/1/ward/+/status", "-W", "1", *way_in).stdout == ""
+
+
+def test_nobody_but_an_operator_commands_a_kit(ward, station, obeying):
+    until(lambda: station.on("/status"), "the subscription, which is before it")
+    station_, home = (ward.password(name, "s3cret") for name in ("station", "homeassistant"))
+    tries = [(ward.broker.port, ward.certificate("kit-8")), (ward.readers_port, station_), (ward.readers_port, home)]
+    for port, way_in in tries:
+        answer = ward.publish(port, COMMAND, *way_in)
+        assert "Not authorized" in answer.stderr + answer.stdout
+    ward.publish(ward.readers_port, COMMAND, *ward.password("operator", "s3cret"))  # "x", which is refused by the kit
+    until(lambda: station.on("/command/result"), "its answer, behind which the others would be")
+    assert obeying == ["command"]
+
+
+def test_a_kit_cannot_command_itself_nor_hear_the_commands_of_another(ward, listen):
+    ears = listen(ward.broker.port, "vitals/1/#", (*ward.certificate("kit-8"), "-t", "homeassistant/status"))
+    operator = ward.password("operator", "s3cret")
+    own = ward.publish(ward.broker.port, COMMAND, *ward.certificate("kit-7"))
+    assert "Not authorized" in own.stderr + own.stdout
+    ward.publish(ward.readers_port, COMMAND, *operator)
+    ward.publish(ward.readers_port, COMMAND.replace("kit-7", "kit-8"), *operator)
+    until(ears.all, "its own")
+    assert [one.topic for one in ears.heard] == [COMMAND.replace("kit-7", "kit-8")]
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ class Door:
         self.refused = 0
         self.spoil: Callable[[bytes], bytes] | None = None
         """Changes what the server says."""
+        self.spoil_in: Callable[[bytes], bytes] | None = None
+        """Changes what clients say."""
         self._knows_5 = knows_5
         self._ears: socket.socket | None = None
         self._inside: list[socket.socket] = []
@@ -114,6 +116,8 @@ class Door:
                     break
                 if inwards and self._bytes_per_s:
                     time.sleep(len(data) / self._bytes_per_s)
+                if inwards and self.spoil_in is not None:
+                    data = self.spoil_in(data)
                 if inwards and self._left is not None:
                     data, self._left = data[: self._left], self._left - len(data)
                 if not inwards and self.spoil is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from fakes.broker import Listener, Mosquitto, until
 from fakes.recorded_run import Recorded, records_of
 from mcap.reader import make_reader
 
@@ -182,6 +184,45 @@ def test_a_live_run_that_looked_less_often_is_made_again(tmp_path: Path, monkeyp
     assert main(["replay", str(path), "--verify"]) == 0
     monkeypatch.setattr(Run, "_pace", lambda *_: None)
     assert main(["replay", str(path), "--verify"]) == 6, "the pace is a part of what is replayed"
+
+
+def test_a_command_that_came_meanwhile_is_an_event_of_every_sink_and_of_the_replay(
+    broker: Mosquitto, listen: Callable[..., Listener], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ears = listen(broker.port)
+    answered = threading.Event()
+
+    class Patient(LiveCamera):
+        """Goes on until the command was answered."""
+
+        def read(self) -> Frame | None:
+            frame = super().read()
+            if frame is not None or answered.wait(0.02):
+                return frame
+            return Frame(self._pixels, time.monotonic_ns(), "monotonic", self._seq, self.kind)
+
+    def ask() -> None:
+        try:
+            until(lambda: ears.on("/status"), "the connection")
+            ears.say("vitals/1/ward/kit-7/command", "identify")
+            until(lambda: ears.on("/command/result"), "the answer")
+        finally:
+            answered.set()
+
+    monkeypatch.setattr(app, "camera_from_uri", lambda _text, kind: Patient(kind, 30.0))
+    path, lines = tmp_path / "asked.mcap", tmp_path / "asked.jsonl"
+    sinks = (f"jsonl:{lines}", f"mqtt://127.0.0.1:{broker.port}/ward?commands=1")
+    kit = Kit(rgb="live:", thermal="none", sinks=sinks, device_id="kit-7")
+    asker = threading.Thread(target=ask)
+    asker.start()
+    assert run_kit(kit, check=False, as_json=False, stop=threading.Event(), recording=RecordingPlan(path)) == 0
+    asker.join()
+    (event,) = [one for one in records_of(lines) if one["kind"] == "event" and one["code"] == "identify"]
+    assert event["severity"] == "notice"
+    until(lambda: event["seq"] in ears.seqs("main/event"), "the event by MQTT")
+    assert main(["replay", str(path), "--verify"]) == 0
+    monkeypatch.setattr(Run, "_notice", lambda *_: None)
+    assert main(["replay", str(path), "--verify"]) == 6, "the notice is a part of what is replayed"
 
 
 def test_mode_stream_is_made_again(tmp_path: Path) -> None:

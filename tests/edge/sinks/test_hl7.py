@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import shutil
 import ssl
 import subprocess
@@ -17,6 +20,8 @@ from edge.errors import UsageError
 from edge.sinks import SinkContext, hl7, sink_from_uri
 from edge.sinks.hl7 import Hl7Sink, Receiver
 from edge.sinks.hl7_message import Routing
+from edge.sinks.outbox_store import Store, StoredMessage
+from edge.sinks.records import encode
 
 QUICK = {"answer_s": 0.3, "wait_s": (0.01, 0.02)}
 
@@ -160,13 +165,77 @@ def test_a_receiver_that_refuses_all_for_a_while_loses_none(server, connect):
 
 
 def test_a_close_does_not_wait_for_a_receiver_that_hangs(server, connect, monkeypatch):
-    monkeypatch.setattr("edge.sinks.hl7._FLUSH_S", 0.1)
+    monkeypatch.setattr("edge.sinks.outbox_sink._FLUSH_S", 0.1)
     receiver = server(lambda *_: "hang")
     sink = connect(receiver.port, answer_s=60.0)
     sink.write(Kit("a" * 16).look(), 0)
     until(lambda: receiver.seen, "the message")
     assert sink.close() == 0
     assert not sink.connected
+
+
+def test_a_record_of_another_version_is_counted_and_does_not_stop_the_others(server, connect, tmp_path, caplog):
+    port, kit = free_port(), Kit("a" * 16)
+    sink = connect(port)
+    sink.write(kit.look(), 0)
+    assert sink.close() == 0
+    (file,) = (tmp_path / "outbox").glob("*.outbox")
+    store = Store(file)
+    store.open()
+    strange = encode(kit.look()).replace(b'"v":1', b'"v":9')
+    store.add(StoredMessage(store.next_row, "live", strange, droppable=True))
+    store.add(StoredMessage(store.next_row, "live", encode(kit.wave()), droppable=True))
+    store.close()
+    receiver = server()
+    receiver.stop()
+    receiver.port = port
+    receiver.start()
+    sink = connect(port)
+    sink.write(kit.look(), 0)
+    until(lambda: len(receiver.taken) == 2, "the others")
+    until(lambda: sink.dropped == 2, "the strange ones to be counted")
+    assert caplog.text.count("cannot be read and is given up") == 1
+    assert sink.close() == 2
+    assert connect(port).waiting == 0, "they are not met again"
+
+
+def test_a_fault_of_ours_loses_no_record(server, connect, monkeypatch, caplog):
+    whole, faults = hl7.text_from_numerics, iter([KeyError("fault"), KeyError("fault")])
+
+    def faulty(*arguments, **options):
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(hl7, "text_from_numerics", faulty)
+    receiver = server()
+    sink, kit = connect(receiver.port), Kit("a" * 16)
+    for _ in range(4):
+        sink.write(kit.look(), 0)
+    until(lambda: len(receiver.taken) == 4, "all looks")
+    assert ids(receiver.taken) == [0, 1, 2, 3]
+    assert caplog.text.count("connection failed unexpectedly") == 2
+
+
+def test_a_receiver_that_is_there_is_connected_before_the_first_record(server, connect):
+    sink = connect(server().port)
+    until(lambda: sink.connected, "the connection")
+    assert sink.waiting == 0
+
+
+def test_a_link_works_beyond_the_1024th_open_file(server, connect):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip(f"this user may have {hard} open files, the test wants 2048")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    receiver = server()
+    with contextlib.ExitStack() as opened:
+        while opened.enter_context(open(os.devnull)).fileno() <= 1024:  # noqa: PTH123 - the stack closes it
+            pass
+        sink = connect(receiver.port)
+        sink.write(Kit("a" * 16).look(), 0)
+        until(lambda: receiver.taken, "the look")
+        assert sink.close() == 0
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.broker import Mosquitto, until
@@ -19,7 +20,7 @@ from fakes.failing import failing_once
 from jsonschema import Draft202012Validator
 
 from edge.errors import UsageError
-from edge.sinks import SinkContext, mqtt, sink_from_uri
+from edge.sinks import SinkContext, mqtt, outbox_sink, sink_from_uri
 from edge.sinks.broker import broker_from_uri
 from edge.sinks.factory import RecordFactory
 from edge.sinks.mqtt import MqttSink
@@ -50,10 +51,10 @@ def at(server: Mosquitto | Door) -> str:
     return f"mqtt://127.0.0.1:{server.port}/ward"
 
 
-def meta(factory: RecordFactory):
+def meta(factory: RecordFactory, zones: tuple[str, ...] = ("main",)):
     return factory.meta(
         software="0.1.0", bundle="sha256:ab", signature="none", graph="g", graph_why="only one", runtime="onnxrt",
-        mode="exact", zones=["main"], cameras={"rgb": "synthetic:"},
+        mode="exact", zones=zones, cameras={"rgb": "synthetic:"},
     )  # fmt: skip
 
 
@@ -309,6 +310,101 @@ def test_a_record_the_broker_refuses_is_counted(make_broker, connect, tmp_path, 
     sink.write(factory.numerics(vitals), 0)
     until(lambda: sink.dropped == 1, "the refusal")
     assert "access list" in caplog.text
+
+
+def packets(data: bytes) -> Iterator[int]:
+    """The first byte of each MQTT packet (MQTT 5, 2.1); ``data`` begins and ends between packets."""
+    while data:
+        length, at, shift = 0, 1, 0
+        while True:
+            length |= (data[at] & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if not data[at - 1] & 0x80:
+                break
+        yield data[0]
+        data = data[at + length :]
+
+
+def test_no_more_is_under_way_than_the_broker_takes_at_once_announcements_too(broker, door, listen, connect, factory):
+    """A broker ends the connection else (MQTT 5, 3.3.4), and again after every reconnect."""
+    ears = listen(broker.port, "#")
+    under_way = most = 0
+    told: list[int] = []
+
+    def out(data: bytes) -> bytes:
+        nonlocal under_way, most
+        for first in packets(data):
+            under_way += first & 0xF6 == 0x32  # PUBLISH with QoS 1
+            most = max(most, under_way)
+        return data
+
+    def back(data: bytes) -> bytes:
+        nonlocal under_way
+        under_way -= sum(first == 0x40 for first in packets(data))
+        if data[0] == 0x20 and b"\x21\x00\x14" in data:  # CONNACK: receive maximum 20
+            told.append(3)
+            return data.replace(b"\x21\x00\x14", b"\x21\x00\x03")
+        return data
+
+    door.spoil_in, door.spoil = out, back
+    sink = connect(f"{at(door)}?ha=1")
+    sink.write(meta(factory, tuple(f"bed-{number}" for number in range(12))), 0)
+    door.open(broker.port)
+    until(lambda: len(ears.on("/config")) == 12, "all of discovery")
+    assert sink.close() == 0
+    assert 1 <= most <= 3
+    assert told == [3]
+
+
+def test_a_subscription_that_is_refused_stops_no_record(broker, door, listen, connect, factory, vitals, caplog):
+    ears = listen(broker.port)
+    door.spoil = lambda data: data[:-1] + b"\x87" if data[0] == 0x90 else data  # SUBACK: not authorized
+    door.open(broker.port)
+    sink = connect(f"{at(door)}?ha=1")
+    until(lambda: "homeassistant/status cannot be subscribed to" in caplog.text, "the refusal")
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: ears.on("main/numerics"), "the record")
+    assert sink.close() == 0
+    until(lambda: len(ears.on("/status")) == 2, "the end")
+    assert [one.payload for one in ears.on("/status")] == ["online", "offline"], "the connection never ended"
+
+
+def test_offline_is_said_though_there_was_no_room_for_it(broker, door, listen, connect, factory, monkeypatch):
+    """A broker that confirms nothing any more while the sink closes: its last will has to speak."""
+    monkeypatch.setattr(outbox_sink, "_FLUSH_S", 0.2)
+    monkeypatch.setattr(mqtt, "_FAREWELL_S", 0.2)
+    ears = listen(broker.port)
+    door.open(broker.port)
+    sink = connect(at(door))
+    until(lambda: sink.connected and ears.on("/status"), "the connection")
+    door.spoil = lambda data: b"" if data[0] == 0x40 else data
+    for _ in range(40):
+        sink.write(factory.event("hr_state", "notice", "x", zone="main"), 0)
+    until(lambda: ears.on("main/event"), "the first of them")
+    sink.close()
+    until(lambda: [one.payload for one in ears.on("/status")] == ["online", "offline"], "the last will")
+
+
+def test_a_fault_of_ours_loses_no_record_and_leaves_no_connection(
+    broker, listen, connect, factory, vitals, monkeypatch
+):
+    ears = listen(broker.port)
+    sink = connect(at(broker))
+    until(lambda: ears.on("/status"), "the connection")
+    whole, faults, left = sink._listen, iter([KeyError("fault")]), list[Any]()
+
+    def faulty(link: Any) -> None:
+        if len(sink._outbox):
+            for fault in faults:
+                left.append(link)
+                raise fault
+        whole(link)
+
+    monkeypatch.setattr(sink, "_listen", faulty)
+    sink.write(factory.numerics(vitals), 0)
+    until(lambda: ears.seqs("main/numerics") == [0], "the record, over the next connection")
+    assert [one.payload for one in ears.on("/status")] == ["online", "offline", "online"]
+    assert left[0]._client.socket().fileno() == -1
 
 
 @pytest.fixture(scope="session")

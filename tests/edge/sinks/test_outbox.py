@@ -66,6 +66,17 @@ def test_what_was_not_confirmed_comes_back_in_front_and_in_order():
     assert drained(box, 1.0) == [("live", number) for number in range(4)]
 
 
+def test_what_comes_back_after_the_end_is_counted_when_it_is_nowhere_else():
+    box = in_memory()
+    box.put(event(1))
+    box.put(wave(2, 0.0))
+    under_way = [message for message in (box.take_fresh(0), box.take_fresh(0)) if message is not None]
+    in_memory_only = Message("event", b"3", 0)  # as when the disk was full
+    assert (box.close(), box.lost) == (0, 1), "the event was in a store that goes with the process"
+    box.give_back([*under_way, in_memory_only])
+    assert (box.lost, box.dropped) == (2, 3)
+
+
 def test_unconfirmed_history_stays_history_and_keeps_its_place():
     box = in_memory()
     for number in range(3):

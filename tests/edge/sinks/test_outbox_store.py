@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import UsageError
-from edge.sinks import outbox_text
+from edge.sinks import outbox_store, outbox_text
+from edge.sinks.ballast import Ballast
 from edge.sinks.broker import Broker
 from edge.sinks.outbox_place import outbox_file
 from edge.sinks.outbox_store import LIMIT_BYTES, Store, StoredMessage, StoreError
@@ -198,6 +199,72 @@ def test_damage_found_while_running_costs_what_cannot_be_read(opened, file):
     fill(store, 3)
     assert file.with_name("box.damaged-1").exists()
     assert store.dropped + store.count == 603
+
+
+def test_no_number_is_used_twice_though_damage_took_the_last_rows(opened, file):
+    """Else the confirmation of a message that is under way would remove another one."""
+    store = opened()
+    fill(store, 20)
+    before = store.next_row
+    store.close()
+    wreck_header(file)
+    store.open()
+    assert (store.count, rows(store), store.next_row) == (0, [], before)
+
+
+def test_a_file_that_could_not_be_begun_anew_is_tried_again(opened, monkeypatch):
+    store = opened()
+    fill(store, 3)
+
+    def no_room(_: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(outbox_store, "set_aside", no_room)
+        with pytest.raises(StoreError, match="no new one can be begun"):
+            store._begin_anew("damage")
+    assert len(fill(store, 2)) == 2, "once there is room, records are on disk again"
+    assert store.count == len(rows(store)) == 5
+    store.close()
+    with pytest.raises(StoreError, match="not open"):
+        fill(store, 1)
+
+
+def test_damage_that_is_met_while_room_is_made_is_mended_then(opened, file, monkeypatch):
+    """The error of that must not reach the sink, which would get no more records."""
+    store = opened()
+    fill(store, 600)
+    whole = store._write
+
+    def full(*_: object) -> None:
+        monkeypatch.setattr(store, "_write", whole)
+        store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        store._connection.execute("PRAGMA cache_size=0")
+        with file.open("r+b") as raw:
+            raw.seek(4096)
+            raw.write(os.urandom(file.stat().st_size - 2 * 4096))
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(store, "_write", full)
+    fill(store, 1)
+    assert file.with_name("box.damaged-1").exists()
+    assert store.count == len(rows(store)) >= 1
+    assert store.dropped + store.count == 601
+
+
+def test_a_ballast_on_a_disk_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    ballast = Ballast(tmp_path / "held", 100)
+    ballast.restore()
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    for name in ("unlink", "exists", "stat"):
+        monkeypatch.setattr(Path, name, read_only)
+    ballast.give_up()
+    ballast.restore()
+    monkeypatch.undo()
+    assert (tmp_path / "held").stat().st_size == 100
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -152,6 +152,8 @@ const char *mmr_event_name(uint8_t number) {
         "person_left",
         "recording_ended",
         "pace",
+        "identify",
+        "command",
     };
     return number < sizeof names / sizeof names[0] ? names[number] : "?";
 }
