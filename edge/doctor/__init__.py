@@ -32,6 +32,7 @@ CHECKS: dict[str, str] = {
     "bundle": "edge.doctor.bundle",
     "runtime": "edge.doctor.runtime",
     "broker": "edge.doctor.broker",
+    "receiver": "edge.doctor.receiver",
     "serial": "edge.doctor.serial_port",
     "storage": "edge.doctor.storage",
     "clock": "edge.doctor.clock",

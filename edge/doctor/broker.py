@@ -6,12 +6,11 @@ import secrets
 import time
 from collections.abc import Iterator
 
-from edge.doctor import Check, Finding, Subject, explained, ok, poor
-from edge.errors import MmrphysError
-from edge.sinks import RESERVED, SCHEMES
+from edge.doctor import Check, Finding, Subject, ok, poor
+from edge.doctor.peers import of_each_peer
 from edge.sinks.broker import Broker, broker_from_uri
 from edge.sinks.mqtt_link import Link, Version
-from edge.uri import parse_uri
+from edge.uri import Uri
 
 __all__ = ["look", "refusal"]
 
@@ -20,16 +19,12 @@ PATIENCE_S = 6.0
 
 def look(subject: Subject) -> Iterator[Finding]:
     """One finding for each broker."""
-    uris = [text for text in subject.kit.sinks if text.startswith(("mqtt:", "mqtts:"))] if subject.named else []
-    for text in uris:
-        try:
-            broker = broker_from_uri(parse_uri(text, "sink", SCHEMES, RESERVED),
-                                     allow_plaintext=subject.kit.allow_plaintext)  # fmt: skip
-            yield judged(broker, refusal(broker))
-        except MmrphysError as error:
-            yield explained(error)
-    if not uris:
-        yield ok("no broker in the kit")
+
+    def judge(uri: Uri) -> Finding:
+        broker = broker_from_uri(uri, allow_plaintext=subject.kit.allow_plaintext)
+        return judged(broker, refusal(broker))
+
+    return of_each_peer(subject, "broker", ("mqtt", "mqtts"), judge)
 
 
 def judged(broker: Broker, reason: str | None) -> Finding:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import msgspec
 
 from edge.cameras import Camera, camera_from_uri
 from edge.cameras.listing import FoundCamera, found_cameras
 from edge.config import Kit, merge
+from edge.doctor import receiver as hl7
 from edge.errors import InputError, MmrphysError
 from edge.frames import FrameKind
 from edge.holders import Holder, holders_of
@@ -17,7 +19,9 @@ from edge.serial_ports import serial_ports
 from edge.setup.ask import Asker
 from edge.setup.links import FoundBroker, found_brokers
 from edge.setup.rate import Reached, reached
-from edge.uri import without_secrets
+from edge.sinks.hl7 import Receiver, receiver_from_uri
+from edge.sinks.peer import address_from_uri, is_loopback
+from edge.uri import Uri, parse_uri, without_secrets
 
 __all__ = ["SYNTHETIC", "Surroundings", "kit_from_answers"]
 
@@ -36,6 +40,7 @@ class Surroundings:
     brokers: Callable[[], list[FoundBroker]] = found_brokers
     ports: Callable[[], list[str]] = serial_ports
     holders: Callable[[str], tuple[list[Holder], int]] = holders_of
+    receiver_refusal: Callable[[Receiver], str | None] = hl7.refusal
 
 
 def kit_from_answers(machine: Surroundings, asker: Asker, say: Callable[[str], None]) -> Kit:
@@ -54,7 +59,8 @@ def kit_from_answers(machine: Surroundings, asker: Asker, say: Callable[[str], N
     device = asker.text("Name of this device", Kit().device_id)
     zone = asker.text("Name of the bed or place", "main")
     kit = merge(Kit(), {"rgb": rgb, "thermal": thermal, "device_id": device, "zone": zone})
-    sinks = [*kit.sinks, *_chosen_brokers(machine, asker, say), *_chosen_ports(machine, asker, say)]
+    links = (_chosen_brokers, _chosen_receiver, _chosen_ports)
+    sinks = [*kit.sinks, *(uri for choose in links for uri in choose(machine, asker, say))]
     return msgspec.structs.replace(kit, sinks=tuple(sinks))
 
 
@@ -153,8 +159,43 @@ def _credentials(broker: FoundBroker, asker: Asker) -> str:
         asked["password_file"] = asker.text("File with its password in line 1", "/etc/mmrphys/password")
     if broker.scheme == "mqtts":
         asked["ca"] = asker.text("File that signed the broker's certificate (empty: the system's)", "")
-    pairs = "&".join(f"{key}={value}" for key, value in asked.items() if value)
+    return _query(asked)
+
+
+def _query(asked: dict[str, str]) -> str:
+    pairs = urlencode({key: value for key, value in asked.items() if value}, safe="/:")
     return f"?{pairs}" if pairs else ""
+
+
+def _chosen_receiver(machine: Surroundings, asker: Asker, say: Callable[[str], None]) -> list[str]:
+    """An HL7 receiver that somebody names: beyond this machine nothing is looked for, and to it only TLS is offered."""
+    say("HL7 receiver")
+    address = asker.text("Host of an HL7 receiver, or HOST:PORT (empty: none)", "")
+    if not address:
+        return []
+    try:
+        uri = _receiver_uri(address, asker)
+        receiver = receiver_from_uri(parse_uri(uri, "sink", ("hl7", "hl7s")), allow_plaintext=False)
+        found = hl7.judged(receiver, machine.receiver_refusal(receiver))
+    except MmrphysError as error:
+        say(f"     {error}; going on without a receiver")
+        return []
+    say(f"     {found.seen}{f'; {found.fix}' if found.fix else ''}")
+    return [uri] if asker.yes("Send rates there?", default=found.status == "ok") else []
+
+
+def _receiver_uri(address: str, asker: Asker) -> str:
+    host = address_from_uri(Uri("hl7", f"//{address}"), "receiver", "HOST or HOST:PORT").hostname or ""
+    scheme = "hl7" if is_loopback(host) else "hl7s"
+    asked = {
+        "application": asker.text("Its application, as its owner calls it (empty: none)", ""),
+        "facility": asker.text("Its facility (empty: none)", ""),
+    }
+    if scheme == "hl7s":
+        asked["ca"] = asker.text("File that signed the receiver's certificate (empty: the system's)", "")
+        asked["cert"] = asker.text("File with the certificate of this device (empty: none)", "")
+        asked["key"] = asker.text("File with its key", "") if asked["cert"] else ""
+    return f"{scheme}://{address}{_query(asked)}"
 
 
 def _chosen_ports(machine: Surroundings, asker: Asker, say: Callable[[str], None]) -> list[str]:

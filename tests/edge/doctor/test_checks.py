@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import pty
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.broker import Listener, Mosquitto, free_port, until
+from fakes.certificates import Authority
 from fakes.door import Door
+from fakes.mllp_server import MllpServer
 
 from edge.bundle import default_bundle_dir
 from edge.config import Kit
@@ -30,6 +35,7 @@ from edge.doctor import (
     ok,
     permissions,
     poor,
+    receiver,
     runtime,
     serial_port,
     software,
@@ -296,6 +302,93 @@ def test_a_password_file_that_everybody_can_read_is_told(tmp_path: Path) -> None
     (found,) = broker.look(subject(sinks=(f"mqtt://127.0.0.1:1/ward?user=kit&password_file={secret}",)))
     assert (found.status, found.exit_code) == ("fail", 2)
     assert found.fix.startswith("run: chmod 600")
+
+
+# ------------------------------------------------------------------------------------------------ HL7 receivers
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., MllpServer]]:
+    made: list[MllpServer] = []
+
+    def start(**options: Any) -> MllpServer:
+        made.append(MllpServer(**options))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()
+        assert one.seen == [], "no message is sent, for it would be nobody's"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    made = Authority(tmp_path_factory.mktemp("tls"))
+    for name in ("gateway", "kit-7"):
+        made.issue(name)
+    return made
+
+
+def gateway(authority: Authority, *, wants_certificate: bool) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.folder / "gateway.crt", authority.folder / "gateway.key")
+    context.load_verify_locations(authority.folder / "ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED if wants_certificate else ssl.CERT_NONE
+    return context
+
+
+def test_a_receiver_that_takes_the_connection_and_one_that_is_not_there(serve: Callable[..., MllpServer]) -> None:
+    there = serve()
+    sinks = (f"hl7://127.0.0.1:{there.port}", f"hl7://127.0.0.1:{free_port()}", "hl7://ward.example")
+    fine, gone, refused = receiver.look(subject(sinks=sinks))
+    assert told([fine]) == [("ok", f"{sinks[0]} takes the connection, plain; no message was sent")]
+    assert (gone.status, gone.exit_code, "refused" in gone.seen) == ("fail", 5, True)
+    assert "firewall" in gone.fix
+    assert (refused.status, refused.exit_code) == ("fail", 2), "plain text beyond this machine was not accepted"
+    assert told(receiver.look(subject())) == [("ok", "no HL7 receiver in the kit")]
+
+
+def test_what_is_wrong_with_tls_is_told_with_its_fix(serve: Callable[..., MllpServer], authority: Authority) -> None:
+    folder = authority.folder
+    strict = serve(tls=gateway(authority, wants_certificate=True)).port
+    own = f"ca={folder}/ca.crt&cert={folder}/kit-7.crt&key={folder}/kit-7.key"
+    uris = (f"hl7s://127.0.0.1:{strict}?{own}", f"hl7s://127.0.0.1:{strict}?ca={folder}/ca.crt",
+            f"hl7s://127.0.0.1:{strict}", f"hl7s://127.0.0.1:{strict}?ca={folder}/none.crt")  # fmt: skip
+    fine, unknown, strange, unreadable = receiver.look(subject(sinks=uris))
+    assert (fine.status, "TLS" in fine.seen) == ("ok", True)
+    assert (unknown.status, unknown.fix.startswith("check cert= and key=")) == ("fail", True), unknown
+    assert (strange.status, strange.fix.startswith("check ca=")) == ("fail", True), strange
+    assert (unreadable.status, unreadable.exit_code, unreadable.fix) == ("fail", 2, "want unencrypted PEM")
+
+
+def test_a_receiver_that_closes_at_once_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ears:
+
+        def close() -> None:
+            ears.accept()[0].close()
+
+        thread = threading.Thread(target=close)
+        thread.start()
+        (found,) = receiver.look(subject(sinks=(f"hl7://127.0.0.1:{ears.getsockname()[1]}",)))
+        thread.join()
+    assert (found.status, "closed the connection" in found.seen) == ("fail", True)
+    assert found.fix == "ask its owner to let this device in, and whether it wants TLS (hl7s://)"
+
+
+def test_a_port_that_speaks_no_tls_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ears:
+
+        def answer() -> None:
+            with ears.accept()[0] as client:
+                client.recv(4096)
+                client.sendall(b"\x0bMSH|no TLS here\x1c\r")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        (found,) = receiver.look(subject(sinks=(f"hl7s://127.0.0.1:{ears.getsockname()[1]}",)))
+        thread.join()
+    assert found.fix.startswith("check that this port speaks TLS"), found
 
 
 # ------------------------------------------------------------------------------------------------ disks, clock, board

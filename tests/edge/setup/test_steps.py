@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes.broker import Mosquitto
+from fakes.mllp_server import MllpServer
 from fakes.uvc_kernel import FakeCamera, FakeMode, Machine, Sent
 
 from edge.cameras import Camera, v4l2
@@ -28,6 +29,8 @@ from edge.setup.kit_file import COMMENTS, text_from_kit, write_kit
 from edge.setup.links import FoundBroker, found_brokers
 from edge.setup.rate import reached
 from edge.setup.steps import SYNTHETIC, Surroundings, kit_from_answers
+from edge.sinks.hl7 import Receiver, receiver_from_uri
+from edge.sinks.hl7_message import Routing
 from edge.uri import parse_uri
 
 S = 10**9
@@ -202,6 +205,39 @@ def test_a_broker_that_lets_us_in_is_taken_and_one_that_does_not_is_asked_about(
 def test_where_no_broker_answers_none_is_found() -> None:
     assert found_brokers({"mqtt": 1}) == []
     assert "for one elsewhere add to sinks" in set_up(machine(WEBCAM))[1]
+
+
+def test_an_hl7_receiver_is_written_as_it_was_named_after_it_was_tried() -> None:
+    receiver = MllpServer()
+    receiver.start()
+    here = f"127.0.0.1:{receiver.port}"
+    kit, said = set_up(machine(WEBCAM), Answers(host=[here], application=["GATE WAY"], facility=["WARD"]))
+    receiver.stop()
+    assert kit.sinks == ("console:", f"hl7://{here}?application=GATE+WAY&facility=WARD")
+    made = receiver_from_uri(parse_uri(kit.sinks[1], "sink", ["hl7"]), allow_plaintext=False)
+    assert made.routing == Routing("GATE WAY", "WARD")
+    assert f"hl7://{here} takes the connection" in said
+    assert receiver.seen == []
+    kit, said = set_up(machine(WEBCAM), Answers(host=[here]))
+    assert kit.sinks == ("console:",), "one that is not there is not taken unasked"
+    assert "firewall" in said
+
+
+def test_to_a_receiver_elsewhere_only_tls_is_offered() -> None:
+    tried: list[Receiver] = []
+
+    def taken(receiver: Receiver) -> None:
+        tried.append(receiver)
+
+    around = replace(machine(WEBCAM), receiver_refusal=taken)
+    answers = Answers(host=["gateway.ward"], signed=["/etc/ca.pem"], certificate=["/etc/kit.pem"])
+    kit, _ = set_up(around, answers)
+    assert kit.sinks[1].startswith("hl7s://gateway.ward?ca=/etc/ca.pem&cert=/etc/kit.pem")
+    assert [(one.scheme, one.port) for one in tried] == [("hl7s", 2575)]
+    for wrong in ("gateway:99999", "me:secret@gateway"):
+        kit, said = set_up(around, Answers(host=[wrong]))
+        assert (kit.sinks, "going on without a receiver" in said) == (("console:",), True)
+        assert "secret" not in said
 
 
 def test_no_serial_port_is_taken_unasked_and_who_holds_it_is_told() -> None:
