@@ -21,7 +21,8 @@ COMMENTS: dict[str, str] = {
     "bundle": "folder of a model bundle, current or previous (installed); left out, the one of the package",
     "keys": "folder of the keys that may sign bundles",
     "store": "folder of the bundles that were installed",
-    "sinks": "where records go: console:, jsonl:FILE, mqtts://HOST/SITE?user=&password_file=, serial:PORT",
+    "sinks": "where records go: console:, jsonl:FILE, mqtts://HOST/SITE?user=&password_file= (&commands=1 takes some), "
+    "hl7s://HOST, serial:PORT",
     "mode": "exact: whole windows; stream: waves at once, a third of the work",
     "hop_s": "seconds between two inferences; longer saves power",
     "speed": "of files and scenes: realtime or max; cameras have their own",

@@ -19,7 +19,7 @@ from edge.sinks import Tell
 __all__ = ["COMMANDS", "MOST_BYTES", "CommandDesk", "Heard", "Verdict", "command_topic"]
 
 COMMANDS: dict[str, str] = {
-    "identify": "one event in every sink, so that whoever is there sees which kit it is",
+    "identify": "one event, so that whoever is there sees which kit it is",
     "republish": "status, meta and discovery are sent again, for a broker that forgot them",
 }
 """What each does."""

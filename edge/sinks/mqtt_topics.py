@@ -11,6 +11,8 @@ topic                     QoS  retained
 ``<zone>/event``          1    no        without ``<zone>`` when about the device; however old
 ``<zone>/history``        1    no        numerics older than 5 s when they could be sent
 ``<zone>/ha``             0    no        with ``ha=1``: expires after 2 s
+``command``               1    no        with ``commands=1``: heard, never written
+``command/result``        1    no        answers to it, or a topic below: expires after 60 s
 ========================  ===  ========  =======================================================
 
 What expires leaves in the first half of its time; the second is for its way.

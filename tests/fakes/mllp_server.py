@@ -24,9 +24,12 @@ class MllpServer:
     """
 
     def __init__(
-        self, manner: Callable[[int, str], Manner] = lambda *_: "AA", tls: ssl.SSLContext | None = None
+        self,
+        manner: Callable[[int, str], Manner] = lambda *_: "AA",
+        tls: ssl.SSLContext | None = None,
+        port: int | None = None,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         self.taken: list[str] = []
         self.seen: list[str] = []
         self.clients = 0

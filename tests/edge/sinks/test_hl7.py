@@ -130,10 +130,7 @@ def test_what_a_run_could_not_send_the_next_one_does(server, connect):
     for _ in range(5):
         sink.write(kit.look(), 0)
     assert sink.close() == 0, "it waits on disk, so it is not lost"
-    receiver = server()
-    receiver.stop()
-    receiver.port = port
-    receiver.start()
+    receiver = server(port=port)
     sink = connect(port)
     sink.write(kit.look(), 0)
     until(lambda: len(receiver.taken) == 6, "all looks")
@@ -186,10 +183,7 @@ def test_a_record_of_another_version_is_counted_and_does_not_stop_the_others(ser
     store.add(StoredMessage(store.next_row, "live", strange, droppable=True))
     store.add(StoredMessage(store.next_row, "live", encode(kit.wave()), droppable=True))
     store.close()
-    receiver = server()
-    receiver.stop()
-    receiver.port = port
-    receiver.start()
+    receiver = server(port=port)
     sink = connect(port)
     sink.write(kit.look(), 0)
     until(lambda: len(receiver.taken) == 2, "the others")

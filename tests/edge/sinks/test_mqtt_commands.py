@@ -239,6 +239,8 @@ def test_without_commands_nothing_is_subscribed_to(broker, listen, query, subscr
     until(lambda: ears.on("/status"), "the birth message")
     assert (PLACE.encode() in spy.sent) == subscribes
     command(broker, "identify")
+    if subscribes:
+        until(lambda: ears.on("/result"), "the answer")
     sink.write(RecordFactory("kit-7").event("hr_state", "notice", "x", zone="main"), 0)
     assert sink.close() == 0
     until(lambda: len(ears.on("/status")) == 2, "the end")
