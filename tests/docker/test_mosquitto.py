@@ -188,6 +188,7 @@ def test_an_operator_commands_a_kit_and_reads_its_answer(ward, station, obeying)
     done = ward.request(ward.readers_port, COMMAND, "identify", place, *way_in)
     assert '"done":true' in done.stdout, done.stderr
     assert obeying == ["identify"]
+    until(lambda: station.on("/desk-1"), "the same answer at the station")
     assert [one.topic for one in station.on("/desk-1")] == [place]
     other = ward.publish(ward.readers_port, "vitals/1/ward/kit-7/main/numerics", *way_in)
     assert "Not authorized" in other.stderr + other.stdout
