@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import ipaddress
+import re
 import secrets
 import socket
 import ssl
@@ -25,7 +26,8 @@ from edge.uri import Uri, query_as
 __all__ = ["Address", "address_from_uri"]
 
 _DEFAULT = "127.0.0.1:8080"
-_SHORTEST_TOKEN = 16
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,256}")
+"""What stands in a link as it is, and is long enough not to be guessed."""
 _PATIENCE_MS = 20_000
 """A visitor who takes in nothing for so long is cut off; connections inherit that from the listening socket."""
 _WAITING_BYTES = 32_768
@@ -71,10 +73,10 @@ class Address:
             raise UsageError(
                 f"token file {path} cannot be read ({error}); it holds the token in line 1, in ASCII"
             ) from error
-        if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        if not _TOKEN.fullmatch(token):
             raise UsageError(
-                f"token file {path}: want {_SHORTEST_TOKEN} characters or more in line 1, no blanks; make one: "
-                f"head -c 24 /dev/urandom | base64 > {path}"
+                f"token file {path}: want 16 to 256 letters, digits or . _ ~ + / = - in line 1; make one: "
+                f"head -c 24 /dev/urandom | base64 | tr +/ -_ > {path}"
             )
         return token
 
@@ -115,7 +117,7 @@ class Address:
         if self.needs_token:
             behind = f"  with line 1 of {self.token_file} behind it"
             key = "#token=" + (token if self.token_file is None else behind)
-        host = socket.gethostname() if _is_any(self.host) else self.host
+        host = (self.names or (socket.gethostname(),))[0] if _is_any(self.host) else self.host
         lines = [f"bedside page: {scheme}://{_bracketed(host)}:{port}/{key}"]
         if self.local:
             here = f"{getpass.getuser()}@{socket.gethostname()}"

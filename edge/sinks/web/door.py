@@ -18,6 +18,8 @@ from edge.sinks.web.address import Address
 
 __all__ = ["Door"]
 
+_PROXIES_ADD = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
 
 class Door:
     """The rules of one address. ``session`` is what a visitor's browser keeps instead of the token, for this run."""
@@ -44,7 +46,17 @@ class Door:
     def same_site(self, headers: Mapping[str, str]) -> bool:
         """Whether a request comes from this page itself, or from a program, which sends no Origin."""
         origin, host = headers.get("origin"), headers.get("host", "").lower()
-        return origin is None or (bool(host) and urlsplit(origin).netloc.lower() == host)
+        try:
+            return origin is None or (bool(host) and urlsplit(origin).netloc.lower() == host)
+        except ValueError:  # no URL at all
+            return False
+
+    def unknown_proxy(self, headers: Mapping[str, str]) -> bool:
+        """Whether a proxy passed this on that nobody told us of, on an address that trusts whoever reaches it.
+
+        Behind one everybody seems to be on this machine. Proxies that add no header cannot be seen.
+        """
+        return self._address.local and not self._address.needs_token and _was_passed_on(headers)
 
     def is_token(self, given: str) -> bool:
         """Compare in constant time."""
@@ -62,10 +74,15 @@ class Door:
     def admits_program(self, headers: Mapping[str, str], peer: str) -> bool:
         """Whether a program on this machine may read without a token, although the page needs one.
 
-        Not where a token file or other names were given: then a proxy may stand here, behind which anybody is.
+        Not where a token file or other names were given: then a proxy may stand here, behind which anybody is. Nor
+        where one passed the request on.
         """
-        plain = self._address.token_file is None and not self._address.names
+        plain = self._address.token_file is None and not self._address.names and not _was_passed_on(headers)
         return plain and is_loopback(peer) and is_loopback(_without_port(headers.get("host", "")))
+
+
+def _was_passed_on(headers: Mapping[str, str]) -> bool:
+    return any(name in headers for name in _PROXIES_ADD)
 
 
 def _without_port(host: str) -> str:

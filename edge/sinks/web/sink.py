@@ -17,6 +17,7 @@ from edge.sinks import SinkContext
 from edge.sinks.records import Record
 from edge.sinks.web.address import Address
 from edge.sinks.web.board import Board
+from edge.sinks.web.callers import Callers, Listener
 from edge.sinks.web.clients import Clients
 from edge.sinks.web.door import Door
 from edge.sinks.web.freshness import DEAD_MS
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 _START_S = 10.0
 _CLOSE_S = 5.0
 _MOST_CONNECTIONS = 64
-"""Of all kinds: whoever opens more is refused before the device runs out of files for its cameras."""
+"""Of all kinds, long before the device runs out of files for its cameras."""
+_PATIENCE_S = 10.0
 _QUESTION_BYTES = 64
 
 
@@ -46,6 +48,7 @@ class WebSink:
         self._board = Board(context.device, context.kept, recording=context.recording)
         self._lock = threading.Lock()
         self._clients = Clients(self._snapshot)
+        self._callers = Callers(_MOST_CONNECTIONS, _PATIENCE_S)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -71,16 +74,15 @@ class WebSink:
     def open(self) -> None:
         """Serve, and print the link; UsageError when that address or its files cannot be used."""
         token, tls = self._address.token(), self._address.tls()
-        listener = self._address.listen()
+        listener = Listener(self._address.listen(), self._callers)
         self.port = listener.getsockname()[1]
-        site = make_site(
-            Door(self._address, token), self._clients, Answers(self._metrics, self._health), secure=tls is not None
-        )
+        answers = Answers(self._metrics, self._health)
+        site = make_site(Door(self._address, token), self._callers, self._clients, answers, secure=tls is not None)
         config = uvicorn.Config(
             site, http="h11", ws="websockets-sansio", loop="asyncio", lifespan="off", log_config=None,
             log_level="warning", access_log=False, proxy_headers=False, server_header=False,
-            limit_concurrency=_MOST_CONNECTIONS, ws_max_size=_QUESTION_BYTES, ws_per_message_deflate=False,
-            timeout_graceful_shutdown=1, ssl_context_factory=None if tls is None else lambda *_: tls,
+            ws_max_size=_QUESTION_BYTES, ws_per_message_deflate=False, timeout_graceful_shutdown=1,
+            ssl_context_factory=None if tls is None else lambda *_: tls,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         started = threading.Event()
@@ -118,7 +120,9 @@ class WebSink:
         async def run() -> None:
             self._loop = asyncio.get_running_loop()
             self._loop.call_soon(started.set)
+            sweeper = asyncio.create_task(self._callers.watch())
             await server.serve([listener])
+            sweeper.cancel()
 
         try:
             asyncio.run(run())

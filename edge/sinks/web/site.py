@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from edge.sinks.web.callers import Callers, Peer
 from edge.sinks.web.clients import Clients
 from edge.sinks.web.door import Door
 from edge.sinks.web.metrics import CONTENT_TYPE
@@ -46,15 +48,16 @@ class Answers:
     health: Callable[[], tuple[bool, dict[str, Any]]]
 
 
-def make_site(door: Door, clients: Clients, answers: Answers, *, secure: bool) -> ASGIApp:
+def make_site(door: Door, callers: Callers, clients: Clients, answers: Answers, *, secure: bool) -> ASGIApp:
     """The whole site; ``secure``: it is served by TLS."""
-    site = _Site(door, clients, answers, secure=secure)
-    return _Guard(Starlette(routes=site.routes()), door)
+    site = _Site(door, callers, clients, answers, secure=secure)
+    return _Guard(Starlette(routes=site.routes()), door, callers)
 
 
 class _Site:
-    def __init__(self, door: Door, clients: Clients, answers: Answers, *, secure: bool) -> None:
-        self._door, self._clients, self._answers, self._secure = door, clients, answers, secure
+    def __init__(self, door: Door, callers: Callers, clients: Clients, answers: Answers, *, secure: bool) -> None:
+        self._door, self._callers, self._clients, self._answers = door, callers, clients, answers
+        self._secure = secure
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -95,7 +98,8 @@ class _Site:
 
     async def _live(self, socket: WebSocket) -> None:
         if self._admits(socket):
-            await self._clients.serve(socket)
+            with self._callers.staying(_peer(socket.scope)):
+                await self._clients.serve(socket)
         else:
             await socket.close()
 
@@ -110,17 +114,24 @@ class _Site:
 class _Guard:
     """Names and origins are checked before anything else, and every answer carries the same headers."""
 
-    def __init__(self, site: ASGIApp, door: Door) -> None:
-        self._site, self._door = site, door
+    def __init__(self, site: ASGIApp, door: Door, callers: Callers) -> None:
+        self._site, self._door, self._callers = site, door, callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._site(scope, receive, send)
             return
+        await self._answer(scope, receive, send)
+        self._callers.answered(_peer(scope))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         answer = _with_headers(send)
         if not self._door.known_name(headers.get("host", "")):
             text = "This page is not known by that name; name it with ?names= in the sink's URI.\n"
+            await _refuse(scope, receive, answer, PlainTextResponse(text, 421))
+        elif self._door.unknown_proxy(headers):
+            text = "A proxy passed this on; name it with ?names= in the sink's URI, then the page asks for its token.\n"
             await _refuse(scope, receive, answer, PlainTextResponse(text, 421))
         elif not self._door.same_site(headers):
             await _refuse(scope, receive, answer, PlainTextResponse("Pages of other sites may not ask.\n", 403))
@@ -165,9 +176,14 @@ def _file(data: bytes, name: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
+def _peer(scope: Scope) -> Peer:
+    return scope["client"] or ("", 0)
+
+
 def _cookie(visitor: HTTPConnection) -> str:
-    """Cookies do not tell ports apart, so their name does."""
-    return f"mmrphys-{visitor.url.port or 0}"
+    """Cookies do not tell ports apart, so their name does: the port that the browser sees."""
+    port = re.search(r":(\d{1,5})$", visitor.headers.get("host", ""))
+    return f"mmrphys-{port[1] if port else 0}"
 
 
 def _refusal() -> Response:

@@ -79,7 +79,7 @@ def test_tokens_are_new_at_every_start_or_from_a_file_that_others_cannot_read(tm
     with pytest.raises(UsageError, match="chmod 600"):
         own.token()
     file.chmod(0o600)
-    for wrong in ("", "short", "fifteen letters", "zwölf und noch vier"):
+    for wrong in ("", "short", "fifteen letters", "zwölf und noch vier", "'\"<no-link-holds-these>", "a" * 257):
         file.write_text(wrong)
         with pytest.raises(UsageError, match="token file"):
             own.token()
@@ -97,6 +97,11 @@ def test_links_hold_a_new_token_behind_the_hash_and_never_one_from_a_file(tmp_pa
     page = own.links(8080, "s3cret")[0]
     assert "s3cret" not in page
     assert page.endswith(f"/#token=  with line 1 of {tmp_path / 'token'} behind it")
+
+
+def test_a_link_for_all_addresses_has_the_name_that_was_given_as_in_a_container():
+    (page,) = Address("0.0.0.0", 8080, names=("localhost", "kit.ward.example")).links(8080, "s3cret")
+    assert page == "bedside page: http://localhost:8080/#token=s3cret"
 
 
 def test_a_place_that_is_taken_is_told():
@@ -144,6 +149,7 @@ def test_a_name_that_was_given_is_known():
         ("http://evil.example", False),
         ("null", False),
         ("", False),
+        ("http://[", False),
     ],
 )
 def test_only_the_page_itself_may_ask_or_a_program(origin, same):
@@ -168,6 +174,16 @@ def test_programs_on_this_machine_need_no_token_unless_a_proxy_may_stand_there()
     assert not Door(THERE, "t").admits_program({"host": "192.0.2.7:8080"}, "127.0.0.1")
     for guarded in (Address("127.0.0.1", 1, token_file="f"), Address("127.0.0.1", 1, names=("kit.example",))):
         assert not Door(guarded, "t").admits_program(OURS, "127.0.0.1")
+
+
+@pytest.mark.parametrize("header", ["forwarded", "x-forwarded-for", "x-real-ip", "via"])
+def test_behind_a_proxy_that_nobody_named_nobody_is_taken_for_this_machine(header):
+    passed_on = {**OURS, header: "192.0.2.9"}
+    assert Door(HERE, "t").unknown_proxy(passed_on)
+    assert not Door(HERE, "t").unknown_proxy(OURS)
+    assert not Door(Address("127.0.0.1", 1, names=("kit.example",)), "t").unknown_proxy(passed_on)
+    assert not Door(THERE, "t").unknown_proxy(passed_on), "visitors' own proxies; the token is asked for"
+    assert not Door(THERE, "t").admits_program(passed_on, "127.0.0.1")
 
 
 def test_without_the_extra_one_line_names_it(tmp_path: Path):

@@ -110,6 +110,18 @@ def test_pages_of_other_sites_are_refused(bedside):
         assert read(page)["device"] == "kit-7"
 
 
+def test_what_a_proxy_passes_on_is_refused_unless_it_was_named(bedside, serve):
+    assert ask(bedside, "/metrics", X_Forwarded_For="192.0.2.9").status == 421
+    assert ask(serve(GUARDED), "/metrics", X_Forwarded_For="192.0.2.9").status == 401
+
+
+@pytest.mark.parametrize("headers", [{"Host": "127.0.0.1:abc"}, {"Host": "127.0.0.1:99999"}, {"Origin": "http://["}])
+def test_headers_that_are_no_addresses_are_no_errors(serve, caplog, headers):
+    for path in ("/session", "/metrics/"):
+        assert ask(serve(GUARDED), path, **headers).status in (401, 403, 307)
+    assert "Traceback" not in caplog.text
+
+
 def test_where_a_token_is_needed_nothing_is_told_without(serve):
     bedside = serve(GUARDED)
     bedside.look()
