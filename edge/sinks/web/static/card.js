@@ -39,6 +39,9 @@ export class Card {
     value.append(digits, make("span", "unit", " /min"));
     const state = make("p", "state");
     const facts = make("p", "facts");
+    const more = make("span", "more");
+    const most = make("span");
+    facts.append(most, more);
     const why = make("ul", "why");
     const words = make("div", "words");
     words.append(state, facts);
@@ -46,7 +49,7 @@ export class Card {
     box.append(paper, number, why);
     this.element.append(box);
     canvas.setAttribute("aria-label", `${rate.waveName}, the last ${rate.spanMs / 1000} seconds`);
-    return { box, legend, digits, state, facts, why, sweep: new Sweep(canvas, rate.spanMs), rate };
+    return { box, legend, digits, state, most, more, why, sweep: new Sweep(canvas, rate.spanMs), rate };
   }
 
   // `card` of a snapshot that was made after `madeAfter`.
@@ -91,12 +94,13 @@ export class Card {
     const [shape, words, kind] = STATES[view.state];
     say(held.state, `${shape} ${words}`);
     held.state.dataset.kind = kind;
-    const facts = [view.state === "stale" ? "quality unknown" : `quality ${rate.sqi.toFixed(2)} ${rate.quality}`];
-    facts.push(`${seconds(ageMs)} old`);
-    if (view.value !== null && rate.uncertainty !== null) facts.push(`± ${rate.uncertainty.toFixed(1)}`);
-    if (view.value !== null) facts.push(`over ${Math.round(rate.window_s)} s`);
-    if (SOURCES[rate.source]) facts.push(`from ${SOURCES[rate.source]}`);
-    say(held.facts, facts.join(" · "));
+    const quality = view.state === "stale" ? "quality unknown" : `quality ${rate.sqi.toFixed(2)} ${rate.quality}`;
+    say(held.most, `${quality} · ${seconds(ageMs)} old`);
+    const more = [""];
+    if (view.value !== null && rate.uncertainty !== null) more.push(`± ${rate.uncertainty.toFixed(1)}`);
+    if (view.value !== null) more.push(`over ${Math.round(rate.window_s)} s`);
+    if (SOURCES[rate.source]) more.push(`from ${SOURCES[rate.source]}`);
+    say(held.more, more.join(" · "));
     list(held.why, view.state === "stale" ? ["no news from the device: check that it runs, and the network"] : rate.why);
   }
 
@@ -106,6 +110,7 @@ export class Card {
       const head = this.stream + performance.now() - this.lagOf(held);
       const colour = held.box.classList.contains("grey") ? colours.grey : colours[name];
       const there = held.over ? held.sweep.clear() : held.sweep.draw(head, colour);
+      held.box.classList.toggle("silent", !there);
       const { waveName, spanMs } = held.rate;
       say(held.legend, there ? `${waveName}, ${spanMs / 1000} s across` : `no ${waveName} at the moment`);
     }

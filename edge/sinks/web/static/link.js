@@ -75,8 +75,9 @@ export class Link {
 }
 
 // The token stands behind # in the link, which no browser sends. It is handed in once, for a cookie, and forgotten.
+// It is taken as it stands there: read as a form, a + of base64 would become a blank.
 async function bringToken() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  const token = location.hash.match(/^#token=(.+)$/)?.[1];
   if (!token) return;
   history.replaceState(null, "", location.pathname);
   try {

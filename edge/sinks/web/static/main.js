@@ -22,15 +22,13 @@ let colours = null;
 
 function take(snapshot, madeAfter) {
   newest = { snapshot, madeAfter };
-  const perZone = Object.groupBy
-    ? Object.groupBy(snapshot.cards, (card) => card.zone)
-    : snapshot.cards.reduce((held, card) => ({ ...held, [card.zone]: [...(held[card.zone] ?? []), card] }), {});
   const wanted = new Set();
   for (const card of snapshot.cards) {
     const key = `${card.zone}/${card.person}`;
     wanted.add(key);
     if (!cards.has(key)) cards.set(key, new Card(key));
-    cards.get(key).take(card, madeAfter, perZone[card.zone].length > 1);
+    const several = snapshot.cards.filter((other) => other.zone === card.zone).length > 1;
+    cards.get(key).take(card, madeAfter, several);
   }
   for (const key of [...cards.keys()]) {
     if (!wanted.has(key)) {
@@ -42,9 +40,12 @@ function take(snapshot, madeAfter) {
   const order = [...wanted].map((key) => cards.get(key).element);
   const main = byId("cards");
   if (order.some((element, i) => main.children[i] !== element)) main.replaceChildren(...order);
-  main.dataset.count = Math.min(order.length, 4);
+  main.dataset.fit = fit(order.length);
   show();
 }
+
+// How so many cards are laid out where they all fit a screen: page.css says what each word means.
+const fit = (count) => (count > 4 ? "rows" : String(Math.max(count, 1)));
 
 function show() {
   showLink();

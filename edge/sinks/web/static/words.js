@@ -7,7 +7,7 @@ export const STATES = {
   starting: ["○", "starting", "wait"],
   no_face: ["■", "no face", "gone"],
   lost: ["■", "no trustworthy signal", "gone"],
-  stale: ["■", "stale", "gone"],
+  stale: ["■", "out of date", "gone"],
   thermal_lost: ["■", "thermal camera lost", "gone"],
   camera_lost: ["■", "camera lost", "gone"],
   fault: ["■", "fault", "gone"],
