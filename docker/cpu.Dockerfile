@@ -11,7 +11,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 RUN python3 -m venv /opt/mmrphys \
- && /opt/mmrphys/bin/pip install --no-cache-dir --constraint constraints.txt . \
+ && /opt/mmrphys/bin/pip install --no-cache-dir --constraint constraints.txt '.[web]' \
  && /opt/mmrphys/bin/pip check \
  && /opt/mmrphys/bin/pip uninstall --yes pip setuptools
 

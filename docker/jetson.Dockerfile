@@ -14,7 +14,7 @@ WORKDIR /src
 COPY . .
 # `tensorrt` is the system's: a wheel of it would be for another board.
 RUN python3 -m venv --system-site-packages /opt/mmrphys \
- && /opt/mmrphys/bin/pip install --no-cache-dir --constraint constraints.txt '.[tensorrt]'
+ && /opt/mmrphys/bin/pip install --no-cache-dir --constraint constraints.txt '.[tensorrt,web]'
 
 FROM ${BASE}
 # hadolint ignore=DL3008

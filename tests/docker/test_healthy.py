@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from fakes.broker import free_port
 
+from edge.sinks import SinkContext
+from edge.sinks.web.address import Address
+from edge.sinks.web.sink import WebSink
+
 PATH = Path(__file__).resolve().parents[2] / "docker/healthy.py"
 SPEC = importlib.util.spec_from_file_location("healthy", PATH)
 assert SPEC is not None
@@ -48,5 +52,19 @@ def test_any_other_answer_is_not(code: int) -> None:
         assert str(code) in MODULE.healthy(address)
 
 
+def test_where_the_page_asks_for_its_token_the_check_brings_it(tmp_path: Path) -> None:
+    token = tmp_path / "page.token"
+    token.write_text("sixteen-letters-or-more\n", encoding="ascii")
+    token.chmod(0o600)
+    sink = WebSink(Address("127.0.0.1", 0, token_file=str(token)), SinkContext("kit-7"))
+    sink.open()
+    address = f"http://127.0.0.1:{sink.port}/healthz"
+    assert "503" in MODULE.healthy(address, str(token)), "let in, and there are no numbers yet"
+    assert "401" in MODULE.healthy(address, str(tmp_path / "none"))
+    token.write_text("", encoding="ascii")
+    assert str(token) in MODULE.healthy(address, str(token))
+    sink.close()
+
+
 def test_no_answer_names_the_sink_that_is_missing() -> None:
-    assert "--sink web:127.0.0.1:8080" in MODULE.healthy(f"http://127.0.0.1:{free_port()}/healthz")
+    assert "the sink web: at port 8080" in MODULE.healthy(f"http://127.0.0.1:{free_port()}/healthz")

