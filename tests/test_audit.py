@@ -81,6 +81,7 @@ def test_pins_for_every_python_are_asked_about(audit) -> None:
     assert [list(part.values()) for part in audit.pins(text)] == [["a==1", "b-c==3.0.post1"], ["a==2"]]
 
 
+@pytest.mark.slow
 def test_pip_audit_takes_all_pins(audit, serve, capfd) -> None:
     count = sum(line[:1] not in ("#", "") for line in audit.CONSTRAINTS.read_text(encoding="utf-8").splitlines())
     assert audit.main(["--dry-run"], serve(200, b"")) == 0

@@ -199,7 +199,7 @@ def a_ward(bedside: Bedside, beds: int) -> None:
     for _ in range(32):
         bedside.step()
         for bed in range(beds):
-            rates = [(OK_HR, OK_RR), (BAD, OK_RR), (lost("motion", "weak_signal"), lost("no_thermal"))][bed % 3]
+            rates = [(OK_HR, OK_RR), (BAD, OK_RR), (lost("motion", "dark"), lost("motion", "weak_signal"))][bed % 3]
             bedside.look(*rates, zone=f"bed-{bed + 1:02}")
             if bed % 3 < 2:
                 bedside.waves(zone=f"bed-{bed + 1:02}")
