@@ -7,6 +7,7 @@ and says so, and the run goes on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -108,12 +109,9 @@ class Recorder:
         return self._file.size
 
     def open(self, session: Session, attachments: dict[str, bytes] | None = None) -> None:
-        """Make the file; UsageError when it is there already or cannot be made."""
+        """Make the file; UsageError when it is there already or cannot be made, FaultError when the disk is full."""
         pairs = {key: _text(value) for key, value in msgspec.to_builtins(session).items() if value is not None}
-        try:
-            self._file.open({METADATA: pairs}, attachments)
-        except OSError as error:
-            raise FaultError(f"{self._file.path}: {error.strerror}; make room and try again") from error
+        self._file.open({METADATA: pairs}, attachments)
         self._thread.start()
 
     def pushed(self, frame: Frame) -> None:
@@ -177,7 +175,7 @@ class Recorder:
             if self.over:
                 return
             if self._bytes and self._bytes + size > _WAITING_BYTES:
-                self._end("the disk does not keep up", failed=True)
+                self._end("the disk does not keep up; what waits is still written", failed=True)
                 return
             self._waiting.append((topic, head, pixels, self._log_ns, pts_ns))
             self._bytes += size
@@ -215,6 +213,8 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - a thread's edge: told as an error, never silent
             _log.exception("the recording failed")
             self._over(f"internal error: {error}", failed=True)
+            with contextlib.suppress(Exception):  # what can be kept of it; the reason is told already
+                self._file.close()
 
     def _close_after_quota(self) -> None:
         try:
@@ -229,20 +229,26 @@ class Recorder:
             self._bytes = 0
 
     def _write_all(self) -> None:
-        while not self._error:
+        while True:
             item = self._take()
             if item is None:
-                if self._closing:
+                if self._closing or self.over:
                     return
                 self._file.tick(time.monotonic())
                 continue
             topic, head, pixels, log_ns, pts_ns = item
-            try:
-                data = encode(head) if topic == RECORDS else bytes_from_message(head, pixels)  # type: ignore[arg-type]
-            except ValueError as error:  # a number that is not finite: no sink sends such a record either
-                _log.error("a record is left out of the recording: %s", error)
-                continue
-            self._file.write(topic, data, log_ns, pts_ns, time.monotonic())
+            data = _record(head) if topic == RECORDS else bytes_from_message(head, pixels)  # type: ignore[arg-type]
+            if data is not None:
+                self._file.write(topic, data, log_ns, pts_ns, time.monotonic())
+
+
+def _record(record: Record) -> bytes | None:
+    """Its line; None for a number that is not finite: no sink sends such a record either."""
+    try:
+        return encode(record)
+    except ValueError as error:
+        _log.error("a record is left out of the recording: %s", error)
+        return None
 
 
 def _text(value: object) -> str:

@@ -16,6 +16,7 @@ from mcap.writer import Writer
 
 from edge.errors import FaultError, InputError, UsageError
 from edge.recording.reader import Attachment, Item, McapReader, Message, Metadata
+from edge.recording.writer import sync_folder
 
 __all__ = ["Recovered", "recover"]
 
@@ -58,9 +59,13 @@ def recover(path: Path, out: Path) -> Recovered:
             copy.write_to(file)
             file.flush()
             os.fsync(handle)
+        sync_folder(out.parent)
     except OSError as error:
         out.unlink(missing_ok=True)
         raise FaultError(f"--out {out}: {error.strerror}; make room and try again") from error
+    except BaseException:  # Ctrl-C: half a copy would look like what could be kept
+        out.unlink(missing_ok=True)
+        raise
     return copy.report()
 
 

@@ -7,6 +7,7 @@ off again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -15,11 +16,11 @@ from pathlib import Path
 
 from mcap.writer import CompressionType, Writer
 
-from edge.errors import UsageError
+from edge.errors import FaultError, UsageError
 from edge.recording.messages import MESSAGE_ENCODING, RECORDS
 from edge.sinks.records import json_schema
 
-__all__ = ["CHUNK_S", "McapFile", "QuotaReachedError"]
+__all__ = ["CHUNK_S", "McapFile", "QuotaReachedError", "sync_folder"]
 
 CHUNK_S = 1.0
 CHUNK_BYTES = 8 * 1024 * 1024
@@ -59,18 +60,28 @@ class McapFile:
     ) -> None:
         """Make the file and write what is known at the start.
 
-        UsageError when there is such a file already, or none can be made.
+        UsageError when there is such a file already, or none can be made; FaultError, and no file is left, when the
+        disk has no room for that.
         """
         self._out = _Out(_created(self.path))
-        self._writer = Writer(self._out, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
+        try:
+            self._begin(self._out, metadata or {}, attachments or {})
+        except OSError as error:
+            self._release()
+            self.path.unlink(missing_ok=True)
+            raise FaultError(f"{self.path}: {error.strerror}; make room and try again") from error
+
+    def _begin(self, out: _Out, metadata: Mapping[str, Mapping[str, str]], attachments: Mapping[str, bytes]) -> None:
+        self._writer = Writer(out, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
         self._writer.start("mmrphys", "mmrphys-edge")
-        for name, pairs in (metadata or {}).items():
+        for name, pairs in metadata.items():
             self._writer.add_metadata(name, dict(pairs))
-        for name, data in (attachments or {}).items():
+        for name, data in attachments.items():
             self._writer.add_attachment(0, 0, name, "application/json", data)
         for topic in self._topics:
             self._channels[topic] = self._channel(topic)
-        self._whole = self._out.size
+        sync_folder(self.path.parent)
+        self._whole = out.size
 
     def write(self, topic: str, data: bytes, log_ns: int, publish_ns: int, now_s: float) -> None:
         """Add one message. A second of ``log_ns`` (stream time, rising) or of ``now_s`` (monotonic) ends the chunk.
@@ -169,3 +180,15 @@ def _created(path: Path) -> int:
         raise UsageError(f"{path} is there already; name a new file") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; name a file in a folder you may write to") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the name of a new file to the disk: its bytes are of no use after a power cut without it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(fd)

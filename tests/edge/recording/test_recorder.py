@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clips.crop import Box
+from edge.errors import FaultError
 from edge.faces.track import FaceTrack
 from edge.frames import Frame
 from edge.recording import recorder as module
@@ -64,6 +69,19 @@ def test_a_live_run_never_waits_for_the_disk(tmp_path: Path, stalled: threading.
     assert 1 <= len(kept(tmp_path / "a.mcap")) < 40
 
 
+def test_what_was_taken_before_the_disk_fell_behind_is_still_written(tmp_path: Path, stalled: threading.Event) -> None:
+    recorder = Recorder(tmp_path / "a.mcap", full_frames=False, wait=False)
+    recorder.open(SESSION)
+    taken = 0
+    while not recorder.over:
+        recorder.pushed(thermal(taken))
+        taken += 1
+    stalled.set()
+    recorder.close()
+    assert len(kept(tmp_path / "a.mcap")) == taken - 1, "all but the one for which there was no room"
+    assert recorder._bytes == 0, "and nothing is held for the rest of the run"
+
+
 def test_a_run_over_files_waits_and_loses_nothing(tmp_path: Path, stalled: threading.Event) -> None:
     recorder = Recorder(tmp_path / "a.mcap", full_frames=False, wait=True)
     recorder.open(SESSION)
@@ -100,6 +118,54 @@ def test_what_breaks_inside_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     recorder.pushed(thermal(0))
     assert "internal error: a bug" in str(recorder.close())
     assert recorder.over
+
+
+def test_what_breaks_inside_costs_nothing_of_what_came_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = module.bytes_from_message
+
+    def breaks_at_the_third(head: msgspec.Struct, *parts: Any) -> bytes:
+        if getattr(head, "seq", 0) == 2:
+            raise ValueError("a frame that cannot be packed")
+        return whole(head, *parts)
+
+    monkeypatch.setattr(module, "bytes_from_message", breaks_at_the_third)
+    recorder = Recorder(tmp_path / "a.mcap", full_frames=False, wait=True)
+    recorder.open(SESSION)
+    for n in range(4):
+        recorder.pushed(thermal(n))
+    assert "a frame that cannot be packed" in str(recorder.close())
+    reader = McapReader(tmp_path / "a.mcap")
+    assert sum(isinstance(item, Message) for item in reader) == 2
+    assert reader.complete, "with its index"
+
+
+def test_a_disk_without_room_for_the_beginning_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_words: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(FaultError, match="No space left on device; make room"):
+            Recorder(tmp_path / "a.mcap", full_frames=False, wait=True).open(SESSION)
+    assert list(tmp_path.iterdir()) == [], "the next try may have the name"
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+
+
+def test_the_name_of_a_new_recording_is_on_the_disk_before_its_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def noted(fd: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    recorder = Recorder(tmp_path / "a.mcap", full_frames=False, wait=True)
+    recorder.open(SESSION)
+    assert synced == [str(tmp_path)]
+    assert recorder.close() is None
 
 
 NUMBERS = st.floats(-50.0, 250.0)

@@ -133,6 +133,18 @@ def test_a_file_that_is_there_is_never_written_over(recorded: Recorded, tmp_path
     assert here.read_text() == "mine"
 
 
+def test_a_recovery_that_is_stopped_leaves_no_half_copy(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge.recording.recover.Writer.add_message", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        recover(small, tmp_path / "out.mcap")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_quota_ends_the_recording_and_not_the_run(tmp_path: Path) -> None:
     path, lines = tmp_path / "small.mcap", tmp_path / "small.jsonl"
     words = ["--rgb", f"{SCENE}&seconds=3", "--speed", "max", "--sink", f"jsonl:{lines}"]
