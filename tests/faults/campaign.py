@@ -35,7 +35,8 @@ __all__ = ["CAMPAIGNS", "run_one"]
 
 CAMPAIGNS: dict[str, tuple[str, str]] = {
     "outages": ("faults.outages", "the broker is down, hung, slow, refuses, or is cut off within a packet"),
-    "kills": ("faults.kills", "kill -9 of the process that writes"),
+    "killed_runs": ("faults.killed_runs", "kill -9 of a whole `mmrphys run`, and the next one on the same folders"),
+    "kills": ("faults.kills", "kill -9 of a process that does nothing but write through the sink"),
     "prefixes": ("faults.prefixes", "the outbox's database and WAL, cut short anywhere"),
     "full_disk": ("faults.full_disk", "a disk without a free byte"),
     "clock_jumps": ("faults.clock_jumps", "wall clocks that jump, and a clock that starts anew"),
@@ -43,6 +44,8 @@ CAMPAIGNS: dict[str, tuple[str, str]] = {
     "seen_offline": ("faults.seen_offline", "how soon others see that a kit has crashed or hangs"),
     "serial_damage": ("faults.serial_damage", "frames and lines that a cable damages, against both decoders"),
     "serial_replug": ("faults.serial_replug", "a serial port that is pulled out and put back"),
+    "serial_peers": ("faults.serial_peers", "a serial reader that stalls, or talks garbage"),
+    "page_clients": ("faults.page_clients", "bedside pages that stop reading"),
 }
 """Module and subject by name, in the order in which they run."""
 
@@ -61,16 +64,26 @@ def main() -> int:
     given = parser.parse_args()
     logging.disable()  # what the product says of all these faults is the tests' business
     found: dict[str, Any] = {}
-    for name in given.only:
-        begin_s = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=f"mmrphys-{name}-") as folder:
-            finding = run_one(name, Path(folder), full=given.full)
-        found[name] = {**asdict(finding), "took_s": round(time.monotonic() - begin_s, 1)}
-        print("\n".join(_lines(name, found[name])), flush=True)  # noqa: T201 - the table
-    if given.json:
-        report = {"full": given.full, "date": _now(), "machine": _machine(), "found": found}
-        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report = {"full": given.full, "date": _now(), "machine": _machine(), "found": found}
+    try:
+        for number, name in enumerate(given.only, 1):
+            sys.stderr.write(f"[{number}/{len(given.only)}] {name}: {CAMPAIGNS[name][1]}\n")
+            found[name] = _timed(name, full=given.full)
+            print("\n".join(_lines(name, found[name])), flush=True)  # noqa: T201 - the table
+            if given.json:  # after each, so that what is broken off leaves what it found
+                given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    except KeyboardInterrupt:
+        sys.stderr.write(f"stopped; {', '.join(set(given.only) - set(found))} not run\n")
+        return 130
     return int(any(one["failures"] for one in found.values()))
+
+
+def _timed(name: str, *, full: bool) -> dict[str, Any]:
+    """What a campaign found, in a folder of its own, and how long it took."""
+    begin_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"mmrphys-{name}-") as folder:
+        finding = run_one(name, Path(folder), full=full)
+    return {**asdict(finding), "took_s": round(time.monotonic() - begin_s, 1)}
 
 
 def _lines(name: str, found: dict[str, Any]) -> list[str]:

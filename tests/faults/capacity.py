@@ -24,6 +24,7 @@ __all__ = ["run"]
 
 _HISTORY = "vitals/1/ward/kit-7/bed-3/history"
 _LIVE_EVERY_S = 0.2
+_HOURS = 48
 
 
 def run(folder: Path, *, full: bool) -> Finding:
@@ -36,7 +37,8 @@ def run(folder: Path, *, full: bool) -> Finding:
     file = outbox_file(broker_from_uri(parse_uri(uri, "sink", ["mqtt"]), allow_plaintext=False), "kit-7")
     assert file is not None
     put_ms = _preload(file, count, timed, factory, chance)
-    size = sum(path.stat().st_size for path in file.parent.iterdir())
+    size = _size(file)
+    with_ibi = _bytes_with_ibi(folder / "ibi" / "box", 40_000 if full else 500, factory, chance)
     with broker(folder) as (server, witness):
         begin_s = time.monotonic()
         kit = sink_from_uri(uri, SinkContext("kit-7"))
@@ -61,6 +63,8 @@ def run(folder: Path, *, full: bool) -> Finding:
         "records": count, "file with WAL and ballast, MB": round(size / 2**20, 1),
         "bytes a record": round((size - 4 * 2**20) / count),
         "hours at 1 Hz that fit into 64 MB": round(count / 3600 * (LIMIT_BYTES - 6 * 2**20) / (size - 4 * 2**20)),
+        "bytes a record with beats (ibi)": round(with_ibi),
+        "hours of these that fit into 64 MB": round((LIMIT_BYTES - 6 * 2**20) / with_ibi / 3600),
         "put with its sync, median, ms": round(statistics.median(put_ms), 2),
         "put with its sync, p99, ms": round(statistics.quantiles(put_ms, n=100)[98], 2),
         "open, s": round(opened_s, 2), "drained in, s": round(drained_s, 1), "drain, messages/s": round(rate),
@@ -68,10 +72,34 @@ def run(folder: Path, *, full: bool) -> Finding:
         "median of these, s": round(statistics.median(ages_s), 3),
     }  # fmt: skip
     failures = [f"{count} records take {size} bytes, more than {LIMIT_BYTES}"] * (size > LIMIT_BYTES)
+    too_large = _HOURS * 3600 * with_ibi + 6 * 2**20 > LIMIT_BYTES
+    failures += [f"{_HOURS} h with beats take {with_ibi:.0f} bytes a record, more than 64 MB"] * too_large
     failures += [f"{live - len(ages_s)} new records did not come as live"] * (len(ages_s) < live)
     missing = count - len({one.key for one in history})
     failures += [f"{missing} records of the backlog are missing"] * bool(missing)
     return Finding(1, figures, tuple(failures))
+
+
+def _size(file: Path) -> int:
+    """Database, WAL and ballast."""
+    return sum(path.stat().st_size for path in file.parent.iterdir())
+
+
+def _bytes_with_ibi(file: Path, count: int, factory: RecordFactory, chance: random.Random) -> float:
+    """What one more record of a person with timed beats takes, by the growth from ``count`` to twice as many."""
+    store = Store(file)
+    store.open()
+    database = store._connection
+    database.execute("PRAGMA synchronous=OFF")
+    sizes = []
+    for _ in range(2):
+        for _ in range(count):
+            payload = encode(numerics(factory, chance, ibi=True))
+            store.add(StoredMessage(store.next_row, _HISTORY, payload, droppable=True))
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sizes.append(file.stat().st_size)
+    store.close()
+    return (sizes[1] - sizes[0]) / count
 
 
 def _preload(file: Path, count: int, timed: int, factory: RecordFactory, chance: random.Random) -> list[float]:

@@ -19,7 +19,7 @@ from edge.sinks import SinkContext, sink_from_uri
 from edge.sinks.factory import RecordFactory
 from edge.sinks.mqtt import MqttSink
 from edge.sinks.records import Numerics
-from edge.vitals import Estimate, Vitals
+from edge.vitals import Beats, Estimate, Vitals
 
 __all__ = ["NO_BROKER", "Heard", "Witness", "broker", "numerics", "sink"]
 
@@ -104,8 +104,8 @@ def sink(port: int, folder: Path) -> MqttSink:
     return made
 
 
-def numerics(factory: RecordFactory, chance: random.Random) -> Numerics:
-    """A record as a kit makes it, with digits that do not repeat."""
+def numerics(factory: RecordFactory, chance: random.Random, *, ibi: bool = False) -> Numerics:
+    """A record as a kit makes it, with digits that do not repeat; with ``ibi`` of a heart whose beats are timed."""
     pts_ns = time.monotonic_ns()
     hr = Estimate(chance.uniform(50, 120), chance.random(), "ok", (), 10.0, chance.randrange(180, 320), chance.random())
     rr = Estimate(chance.uniform(8, 25), chance.random(), "ok", (), 30.0, hr.age_ms, chance.random())
@@ -114,8 +114,17 @@ def numerics(factory: RecordFactory, chance: random.Random) -> Numerics:
     vitals = Vitals(
         hr=hr, rr=rr, pts_ns=pts_ns, zone="bed-3", person=0, mode="exact", bundle_id=BUNDLE,
         fps=fps, dropped=dropped, skew_ms=chance.uniform(0, 40),
+        beats=_beats(pts_ns, hr.value or 60.0, chance) if ibi else None,
     )  # fmt: skip
     return factory.numerics(vitals)
+
+
+def _beats(pts_ns: int, rate_per_min: float, chance: random.Random) -> Beats:
+    """Those of one second: one or two, as often as the rate says."""
+    count = int(rate_per_min / 60.0 + chance.random())
+    intervals_ms = tuple(chance.gauss(60_000.0 / rate_per_min, 40.0) for _ in range(count))
+    ends_ns = tuple(sorted(pts_ns - chance.randrange(10**9) for _ in range(count)))
+    return Beats(ends_ns, intervals_ms, chance.uniform(4.0, 20.0), chance.uniform(15.0, 60.0), 30.0)
 
 
 BUNDLE = "sha256:" + random.Random(0).randbytes(32).hex()
