@@ -98,7 +98,7 @@ def run_kit(
     context = SinkContext(
         kit.device_id, kit.allow_plaintext, _truth(cameras), zones,
         sight=lookout.newest, tell=lambda *notice: notices.append(notice), kept=_kept(kit.sinks),
-        recording=recording is not None,
+        recording=recording is not None, live=any(camera.live for camera in cameras),
     )  # fmt: skip
     sinks = [sink_from_uri(text, context) for text in kit.sinks]
     try:
@@ -255,6 +255,7 @@ class Run:
             lambda: {worker.sink.name: worker.dropped for worker in self._workers},
             *([self._load] if self._live else []),
             sink_waiting=lambda: {worker.sink.name: worker.waiting for worker in self._workers},
+            now=time.monotonic_ns if self._live else None,
         )
         self._device_load = DeviceLoad()
         self._inbox = Inbox([camera.kind for camera in cameras], live=self._live)

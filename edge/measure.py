@@ -68,8 +68,8 @@ class Measured:
 
     ``low`` and ``high`` are the range of the looks that were ``ok``, ``sqi`` the median of their quality (else 0),
     ``sources`` what they were read from, ``source_sqi`` the median quality of each modality; ``state`` is that of the
-    newest look. ``why`` is what kept looks from ``ok``, the most frequent first; warming up is
-    left out where the rate became ``ok``.
+    newest look. ``why`` is what kept looks from ``ok``, the most frequent first; warming up is left out where the rate
+    became ``ok``. ``ok_age_s`` is how long before the newest look the last one was that was ok.
     """
 
     value: float | None
@@ -84,6 +84,7 @@ class Measured:
     states: Mapping[State, int]
     why: tuple[Why, ...]
     course: Course
+    ok_age_s: float | None = None
 
     @property
     def ok_looks(self) -> int:
@@ -164,7 +165,12 @@ class Measurement:
             states={state: counted[state] for state in STATES if counted[state]},
             why=tuple(_reasons(seen.looks, name, warming_up=not ok)),
             course=self._course(seen, name, estimates),
+            ok_age_s=self._ok_age_s(seen.looks, estimates),
         )
+
+    def _ok_age_s(self, looks: list[Vitals], estimates: list[Estimate]) -> float | None:
+        when = [look.pts_ns for look, one in zip(looks, estimates, strict=True) if one.state == "ok"]
+        return (self.newest.pts_ns - when[-1]) / 1e9 if when and self.newest else None
 
     def _course(self, seen: _Seen, name: RateName, estimates: list[Estimate]) -> Course:
         begin_ns = self._begin_ns or 0

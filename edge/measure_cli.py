@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,17 +87,19 @@ def _tell(report: Report, out: Path, *, as_json: bool) -> None:
     """Write the picture and print the result."""
     from edge.measure_picture import png_from_measured  # noqa: PLC0415
     from edge.measure_report import dict_from_report, lines  # noqa: PLC0415
+    from edge.sinks.clocks import clock_synced, rfc3339_from_ns  # noqa: PLC0415
     from edge.sinks.records import NOTICE  # noqa: PLC0415
 
     try:
         out.write_bytes(png_from_measured(report.rates, report.seconds, report.source, NOTICE))
     except OSError as error:
         raise FaultError(f"--out {out}: {error.strerror}; name a file in a folder you may write to") from error
+    ended = {"time": rfc3339_from_ns(time.time_ns()), "clock": "synced" if clock_synced() else "free"}
     if as_json:
-        typer.echo(json.dumps(dict_from_report(report) | {"picture": str(out)}, indent=2))
+        typer.echo(json.dumps(dict_from_report(report) | {"picture": str(out)} | ended, indent=2))
         return
     width = min(100, shutil.get_terminal_size().columns)
-    typer.echo("\n".join([*lines(report, width), f"picture: {out}"]))
+    typer.echo("\n".join([*lines(report, width), f"picture: {out}", f"ended: {ended['time']}"]))
 
 
 def _nothing_trustworthy(report: Report) -> str:
@@ -125,23 +128,32 @@ def _check_out(out: Path) -> None:
 def _countdown(measurement: Measurement, seconds: float) -> Iterator[Callable[[], None]]:
     """A bar on a terminal's standard error, brought up to date by the function; nothing elsewhere."""
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from edge.measure_report import newest_text  # noqa: PLC0415
+
+    came_s = time.monotonic()
+
+    class Newest(ProgressColumn):
+        """Drawn again and again, so that a value gets old on the screen when no look comes."""
+
+        def render(self, task: Task) -> Text:  # noqa: ARG002 - the base class's
+            return Text(newest_text(measurement.newest, 1000 * (time.monotonic() - came_s)))
 
     bar = Progress(
-        BarColumn(20), TextColumn("{task.completed:3.0f} of {task.total:.0f} s"), TextColumn("{task.description}"),
+        BarColumn(20), TextColumn("{task.completed:3.0f} of {task.total:.0f} s"), Newest(),
         console=Console(stderr=True, highlight=False), transient=True,
     )  # fmt: skip
     if not bar.console.is_terminal:
         yield lambda: None
         return
-    task = bar.add_task("waiting for frames", total=seconds)
+    task = bar.add_task("", total=seconds)
 
     def show() -> None:
-        look = measurement.newest
-        if look is not None:
-            rates = [f"{label} {'---' if one.value is None else f'{one.value:.0f}'} {one.state}"
-                     for label, one in (("HR", look.hr), ("RR", look.rr))]  # fmt: skip
-            bar.update(task, completed=min(measurement.seconds, seconds), description="  ".join(rates))
+        nonlocal came_s
+        came_s = time.monotonic()
+        bar.update(task, completed=min(measurement.seconds, seconds))
 
     with bar:
         yield show

@@ -11,10 +11,11 @@ import msgspec
 
 from edge.measure import FORMED, Measured, Measurement, RateName
 from edge.sinks.console_text import sources_text
+from edge.sinks.freshness import shown
 from edge.sinks.records import NOTICE
-from edge.vitals import Mode
+from edge.vitals import OLDEST_MS, Mode, Vitals
 
-__all__ = ["Report", "dict_from_report", "lines", "report_from_measurement"]
+__all__ = ["Report", "dict_from_report", "lines", "newest_text", "report_from_measurement"]
 
 LABELS: Mapping[RateName, str] = {"hr": "HR", "rr": "RR"}
 _NEEDS: Mapping[RateName, str] = {"hr": "HR needs about 10 s", "rr": "RR needs about 25 s"}
@@ -86,10 +87,22 @@ def _dict_from_rate(name: RateName, rate: Measured) -> dict[str, Any]:
         "state": rate.state,
         "looks": rate.looks,
         "ok_looks": rate.ok_looks,
+        "ok_age_s": None if rate.ok_age_s is None else round(rate.ok_age_s, 1),
         "states": dict(rate.states),
         "changed": rate.changed(name),
         "why": [msgspec.to_builtins(reason) for reason in rate.why],
     }
+
+
+def newest_text(look: Vitals | None, silent_ms: float) -> str:
+    """The newest look in a few words, ``silent_ms`` after it came: a value that is too old is dashes, as everywhere."""
+    if look is None:
+        return "waiting for frames"
+    texts = []
+    for name, one in (("hr", look.hr), ("rr", look.rr)):
+        now = shown(one.value, one.state, one.age_ms, silent_ms)
+        texts.append(f"{name.upper()} {'---' if now.value is None else f'{now.value:.0f}'} {now.state}")
+    return "  ".join(texts)
 
 
 def lines(report: Report, width: int) -> Iterator[str]:
@@ -118,6 +131,8 @@ def _rate_lines(name: RateName, rate: Measured, width: int) -> Iterator[str]:
         )
         if rate.sources:
             yield f"{_INDENT}read {sources_text(rate.sources, rate.source_sqi)}"
+        if rate.ok_age_s is not None and rate.ok_age_s * 1000 > OLDEST_MS:
+            yield f"{_INDENT}it is not the present: the last look that was ok was {rate.ok_age_s:.0f} s before the end"
         if rate.changed(name):
             yield f"{_INDENT}the rate changed meanwhile: the number is its median, not what it was throughout"
     for reason in rate.why[:_REASONS]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.frames import FrameKind
 from edge.pipeline import Counts, Output, Presence, WaveBlock
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import Event, Record, Severity, WaveName
-from edge.vitals import REASONS, Estimate, State, Vitals
+from edge.vitals import OLDEST_MS, REASONS, Estimate, State, Vitals
 
-__all__ = ["Load", "Publisher", "Summary"]
+__all__ = ["Load", "Publisher", "Summary", "aged"]
 
 HEALTH_EVERY_S = 10.0
 _WAVES: tuple[tuple[str, WaveName], ...] = (("bvp", "pleth"), ("rsp", "resp"))
@@ -22,7 +22,11 @@ Load = Mapping[str, float | None]
 
 
 class Publisher:
-    """Turns the pipeline's outputs into records; the functions are asked for what a health record holds."""
+    """Turns the pipeline's outputs into records; the functions are asked for what a health record holds.
+
+    ``now`` gives the present on the clock of the stamps, where that runs with them (live sources): a look may be told
+    late, when inference or the machine stood still, and its values are as old as that then.
+    """
 
     def __init__(
         self,
@@ -32,8 +36,10 @@ class Publisher:
         load: Callable[[], Load] = dict,
         *,
         sink_waiting: Callable[[], Mapping[str, int]] = dict,
+        now: Callable[[], int] | None = None,
     ) -> None:
         self._factory = factory
+        self._now = now
         self._counts = counts
         self._sink_dropped = sink_dropped
         self._sink_waiting = sink_waiting
@@ -49,7 +55,7 @@ class Publisher:
         if isinstance(output, Presence):
             yield self._presence(output), output.pts_ns
             return
-        yield self._factory.numerics(output), output.pts_ns
+        yield self._factory.numerics(output if self._now is None else aged(output, self._now())), output.pts_ns
         yield from self._state_changes(output)
         yield from self._health(output.pts_ns)
 
@@ -107,6 +113,24 @@ class Publisher:
             skew_p95_ms=counts.skew_p95_ms, drift_ppm=counts.drift_ppm, **self._load(),
         )  # fmt: skip
         yield record, pts_ns
+
+
+def aged(vitals: Vitals, now_ns: int) -> Vitals:
+    """A look as it is when it is told at ``now_ns``: its values older by what passed since, or withheld for that.
+
+    Events tell the state that the look had; what is too old to be shown is ``stale``, and its first reason ``gap``.
+    """
+    late_ms = max(0, now_ns - vitals.pts_ns) // 10**6
+    hr = _aged(vitals.hr, late_ms)
+    return replace(vitals, hr=hr, rr=_aged(vitals.rr, late_ms), beats=vitals.beats if hr.state == "ok" else None)
+
+
+def _aged(estimate: Estimate, late_ms: int) -> Estimate:
+    age_ms = estimate.age_ms + late_ms
+    if estimate.value is None or age_ms <= OLDEST_MS:
+        return replace(estimate, age_ms=age_ms)
+    why = tuple(dict.fromkeys(("gap", *estimate.why)))
+    return replace(estimate, value=None, uncertainty=None, state="stale", why=why, age_ms=age_ms)
 
 
 def _severity(estimate: Estimate) -> Severity:

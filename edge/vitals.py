@@ -18,6 +18,7 @@ from edge.frames import FrameKind
 __all__ = [
     "FACTS",
     "HR_BAND",
+    "OLDEST_MS",
     "REASONS",
     "RR_BAND",
     "STATES",
@@ -44,6 +45,8 @@ STATES: tuple[State, ...] = (
 """When several apply, the first named wins."""
 VALUE_STATES: frozenset[State] = frozenset({"ok", "low_quality", "hold"})
 """The only states in which an estimate carries a number."""
+OLDEST_MS = 10_000
+"""No value is shown whose newest frame is older than this, wherever and however it waited."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
-from edge.sinks.records import Health, Meta, Numerics, Rate, decode
+from edge.sinks.records import Health, Meta, Numerics, Record, decode
+from edge.vitals import OLDEST_MS
 
 __all__ = ["DEAD_S", "SILENT_S", "Kit", "Roll", "State", "row_from_kit", "topics"]
 
@@ -16,8 +18,8 @@ State = Literal["online", "silent", "unheard", "offline"]
 
 SILENT_S = 25.0
 """Health comes every 10 s and lives for 20 at the broker."""
-DEAD_S = 10.0
-"""No rate is shown for longer."""
+DEAD_S = OLDEST_MS * 1e-3
+"""No rate is shown that is older."""
 
 
 def topics(site: str, *, vitals: bool) -> tuple[str, ...]:
@@ -28,7 +30,11 @@ def topics(site: str, *, vitals: bool) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Kit:
-    """The newest of each kind; times are monotonic seconds. ``status`` is empty while the broker has none."""
+    """The newest of each kind; times are monotonic seconds. ``status`` is empty while the broker has none.
+
+    ``ahead_s`` is how far our clock is ahead of the kit's, by the quickest message since its start (``boot``): what
+    came later than that was on its way for longer, and is as old as that. ``rates`` holds when a record was made.
+    """
 
     device: str
     since_s: float
@@ -37,6 +43,16 @@ class Kit:
     health: Health | None = None
     heard_s: float | None = None
     rates: dict[str, tuple[float, Numerics]] = field(default_factory=dict)
+    boot: str = ""
+    ahead_s: float = math.inf
+
+    def made_s(self, record: Record, now_s: float) -> float:
+        """When a record that comes at ``now_s`` was made, on our clock."""
+        if record.boot != self.boot:
+            self.boot, self.ahead_s = record.boot, math.inf
+            self.rates.clear()
+        self.ahead_s = min(self.ahead_s, now_s - record.mono_ns * 1e-9)
+        return record.mono_ns * 1e-9 + self.ahead_s
 
     def state(self, now_s: float) -> State:
         """How it does."""
@@ -49,7 +65,7 @@ class Kit:
     def fresh(self, now_s: float) -> list[Numerics]:
         """The newest rates of each zone that are not too old to be shown."""
         newest = sorted(self.rates.items())
-        return [record for _, (at_s, record) in newest if now_s - at_s + _age_s(record) <= DEAD_S]
+        return [record for _, (made_s, record) in newest if now_s - made_s + record.oldest_ms * 1e-3 <= DEAD_S]
 
 
 @dataclass(slots=True)
@@ -95,8 +111,9 @@ class Roll:
             kit.meta = record
         elif isinstance(record, Health):
             kit.health, kit.heard_s = record, now_s
+            kit.made_s(record, now_s)
         elif isinstance(record, Numerics):
-            kit.rates[record.zone] = now_s, record
+            kit.rates[record.zone] = kit.made_s(record, now_s), record
             kit.heard_s = now_s
 
 
@@ -127,9 +144,3 @@ def _rates(record: Numerics) -> dict[str, Any]:
         name: {"value": rate.value, "unit": rate.unit, "state": rate.state, "sqi": rate.sqi}
         for name, rate in (("hr", record.hr), ("rr", record.rr))
     }
-
-
-def _age_s(record: Numerics) -> float:
-    """Of the older value that the record carries."""
-    carried: list[Rate] = [rate for rate in (record.hr, record.rr) if rate.value is not None]
-    return max((rate.age_ms for rate in carried), default=0) * 1e-3

@@ -1,7 +1,8 @@
 """The records of a replay against those inside the recording, one by one, up to the first difference.
 
 Compared is what follows from the frames. Left out are the moment and the process of the making (``boot``, ``time``,
-``mono_ns``, ``age_ms``) and what tells of the machine: its clock, load and versions.
+``mono_ns``, ``age_ms``), what tells of the machine (its clock, load and versions), and a rate that a live run withheld
+because it came to tell it too late (:func:`edge.publish.aged`), which a replay is not.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Verifier:
             before, now = self._recorded.popleft(), self._replayed.popleft()
             if self.difference:
                 continue
-            place = _first_difference(before, now)
+            place = _first_difference(*_without_late(before, now))
             self.compared += not place
             self.difference = place and f"{_name(before)}: {place}"
 
@@ -69,6 +70,18 @@ class Verifier:
 def _judged(record: dict[str, Any]) -> Any:
     out = MACHINE[""] | MACHINE.get(str(record.get("kind")), frozenset())
     return comparable({key: value for key, value in record.items() if key not in out})
+
+
+def _without_late(before: dict[str, Any], now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both records without the rates that were withheld when ``before`` was told; ``stale`` for a ``gap`` is that."""
+    late = {
+        name
+        for name in ("hr", "rr")
+        if isinstance(rate := before.get(name), dict) and rate["state"] == "stale" and rate["why"][:1] == ["gap"]
+    }
+    late |= {"ibi"} if "hr" in late else set()
+    kept = [{key: value for key, value in record.items() if key not in late} for record in (before, now)]
+    return kept[0], kept[1]
 
 
 def _name(record: dict[str, Any]) -> str:

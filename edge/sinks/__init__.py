@@ -46,6 +46,7 @@ class SinkContext:
     ``sight`` gives what the cameras see at the moment, for a sink that helps to aim them: it is not for records.
     ``tell`` makes an event of the run, which all its sinks get; None where nobody makes any.
     ``kept``: what other sinks of the run write to the disk; ``recording``: the run is recorded, pictures too.
+    ``live``: cameras watch, so that what is shown is taken for the present; a recording that is played has none.
     """
 
     device: str
@@ -56,6 +57,7 @@ class SinkContext:
     tell: Tell | None = None
     kept: Kept = "nothing"
     recording: bool = False
+    live: bool = False
 
 
 class Sink(Protocol):

@@ -1,10 +1,14 @@
 """``console:``: a live table when stdout is a terminal, else one plain line a record; at the end one line of summary.
 
-Waveform blocks are not shown.
+Waveform blocks are not shown. No value is told that is older than 10 s. What stands on a screen gets older there: the
+table is drawn anew four times a second, greys a value after 3 s without news, shows dashes when it is 10 s old, and
+says at the end when that was. Lines cannot change, so one more is printed when none came for 10 s. Lines of a recording
+that is played tell stream time, whose present is when they are read: they do not get older.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +21,7 @@ from edge.errors import UsageError
 from edge.sinks import Sink, SinkContext
 from edge.sinks.console_text import line_from_record
 from edge.sinks.console_view import Person, Screen, draw
+from edge.sinks.freshness import DEAD_MS, STALE_MS
 from edge.sinks.records import NOTICE, Event, Meta, Numerics, Record
 from edge.sinks.tally import Tally, truth_over
 from edge.uri import Uri, query_as
@@ -25,6 +30,7 @@ from edge.vitals import Truth
 __all__ = ["ConsoleSink", "from_uri"]
 
 _REFRESH_HZ = 4
+_WATCH_S = 0.5
 
 
 class _Stdout(Console):
@@ -39,19 +45,26 @@ class _Stdout(Console):
 
 
 class ConsoleSink:
-    """Draws on ``console`` (stdout when None). ``clock`` is CLOCK_MONOTONIC in ns, as in ``record.mono_ns``."""
+    """Draws on ``console`` (stdout when None). ``clock`` is CLOCK_MONOTONIC in ns, as in ``record.mono_ns``.
+
+    Where it prints lines of cameras that watch, a thread calls :meth:`tick`.
+    """
 
     def __init__(
         self, context: SinkContext, console: Console | None = None, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._console = _Stdout(highlight=False) if console is None else console
-        self._truth = context.truth
+        self._truth, self._ages = context.truth, context.live
         self._clock = clock
         self._screen = Screen(context.device)
         self._live: Live | None = None
         self._records = 0
         self._tallies = {"HR": Tally(), "RR": Tally()}
         self._open = False
+        self._newest_ns: int | None = None  # the frame behind the newest numbers; None once their age was told
+        self._reader_left = False
+        self._turn = threading.Lock()
+        self._closing = threading.Event()
 
     @property
     def name(self) -> str:
@@ -74,9 +87,13 @@ class ConsoleSink:
         if self._console.is_terminal:
             self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=_REFRESH_HZ)
             self._live.start()
+        elif self._ages:
+            threading.Thread(target=self._watch, name="console", daemon=True).start()
 
     def write(self, record: Record, pts_ns: int) -> None:
-        """Take a record into the table, or print its line."""
+        """Take a record into the table, or print its line; BrokenPipeError when nobody reads it any more."""
+        if self._reader_left:
+            raise BrokenPipeError
         self._records += 1
         truth = None
         if isinstance(record, Numerics):
@@ -87,11 +104,20 @@ class ConsoleSink:
         elif isinstance(record, Meta):
             self._screen = replace(self._screen, meta=record)
         if self._live is None:
-            self._print(line_from_record(record, pts_ns, truth))
+            self._tell(record, pts_ns, truth)
+
+    def tick(self) -> None:
+        """Say, once, that the numbers above are older than 10 s."""
+        with self._turn:
+            if self._newest_ns is not None and self._clock() - self._newest_ns > DEAD_MS * 10**6:
+                self._newest_ns = None
+                self._print(f"nothing new: the numbers above are more than {DEAD_MS // 1000} s old")
 
     def close(self) -> int:
-        """Leave the last table on the screen and print the summary."""
+        """Leave the last table on the screen, with the time, and print the summary."""
+        self._closing.set()
         if self._live is not None:
+            self._screen = replace(self._screen, ended=time.strftime("%Y-%m-%d %H:%M:%S"))
             self._live.stop()
             self._live = None
         if self._open:
@@ -103,6 +129,21 @@ class ConsoleSink:
         """Errors against the truth where it is known, coverage, and how many records there were, in one line."""
         rates = " | ".join(f"{label}: {tally.text()}" for label, tally in self._tallies.items())
         return f"{rates} | {self._records} records | {NOTICE}"
+
+    def _watch(self) -> None:
+        while not self._closing.wait(_WATCH_S):
+            try:
+                self.tick()
+            except BrokenPipeError:  # the next record is told so
+                self._reader_left = True
+                return
+
+    def _tell(self, record: Record, pts_ns: int, truth: Truth | None) -> None:
+        with self._turn:
+            if isinstance(record, Numerics) and self._ages:
+                self._newest_ns = record.mono_ns - min(record.oldest_ms, STALE_MS) * 10**6  # older ones bear their age
+            silent_ms = max(0, self._clock() - record.mono_ns) // 10**6 if self._ages else 0
+            self._print(line_from_record(record, pts_ns, truth, silent_ms))
 
     def _count(self, record: Numerics, pts_ns: int) -> Truth | None:
         over_hr = truth_over(self._truth, pts_ns, record.hr.window_s)

@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET
 
 from edge.frames import FrameKind
+from edge.sinks.freshness import STALE_MS, shown
 from edge.sinks.records import Event, Health, Meta, Numerics, Rate, Record, Status
 from edge.vitals import REASONS, Truth
 
 __all__ = ["cameras_text", "line_from_record", "reasons_text", "sources_text", "value_text"]
 
 
-def line_from_record(record: Record, pts_ns: int, truth: Truth | None = None) -> str | None:
-    """One plain line for a record of stream time ``pts_ns``, None for a kind that has no words (waveforms)."""
+def line_from_record(record: Record, pts_ns: int, truth: Truth | None = None, silent_ms: int = 0) -> str | None:
+    """One plain line for a record of stream time ``pts_ns``, None for a kind that has no words (waveforms).
+
+    ``silent_ms``: since it was made. A value that is too old by then is not told, one that gets old with its age.
+    """
     time_text = f"{pts_ns / 1e9:8.1f} s "
     if isinstance(record, Numerics):
-        return time_text + _numerics_text(record, truth)
+        return time_text + _numerics_text(record, truth, silent_ms)
     if isinstance(record, Event):
         place = f"{record.zone}/{record.person} " if record.person is not None else ""
         return f"{time_text}{place}{record.severity} {record.code}: {record.text}"
@@ -56,16 +60,19 @@ def cameras_text(record: Numerics) -> str:
     return "; ".join(parts + skew)
 
 
-def _numerics_text(record: Numerics, truth: Truth | None) -> str:
-    hr = _rate_text("HR", record.hr, None if truth is None else truth.hr_per_min)
-    rr = _rate_text("RR", record.rr, None if truth is None else truth.rr_per_min)
+def _numerics_text(record: Numerics, truth: Truth | None, silent_ms: int) -> str:
+    hr = _rate_text("HR", record.hr, silent_ms, None if truth is None else truth.hr_per_min)
+    rr = _rate_text("RR", record.rr, silent_ms, None if truth is None else truth.rr_per_min)
     return f"{record.zone}/{record.person}  {hr}  {rr}  {cameras_text(record)}"
 
 
-def _rate_text(label: str, rate: Rate, truth_per_min: float | None) -> str:
-    text = f"{label} {value_text(rate.value):>5} {rate.unit} {rate.state} {rate.sqi:.2f}"
+def _rate_text(label: str, rate: Rate, silent_ms: int, truth_per_min: float | None) -> str:
+    now, age_ms = shown(rate.value, rate.state, rate.age_ms, silent_ms), rate.age_ms + silent_ms
+    text = f"{label} {value_text(now.value):>5} {rate.unit} {now.state} {rate.sqi:.2f}"
     if rate.sources is not UNSET:
         text += f" {sources_text(rate.sources, {} if rate.source_sqi is UNSET else rate.source_sqi)}"
+    if now.value is not None and age_ms > STALE_MS:
+        text += f", {age_ms / 1000:.0f} s old"
     if rate.why:
         text += f" ({', '.join(rate.why)})"
     return text if truth_per_min is None else f"{text} [truth {truth_per_min:.1f}]"

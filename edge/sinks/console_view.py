@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.sinks.console_text import cameras_text, reasons_text, value_text
+from edge.sinks.freshness import DEAD_MS, shown
 from edge.sinks.records import NOTICE, Event, Meta, Numerics, Rate
-from edge.vitals import VALUE_STATES, State, Truth
+from edge.vitals import VALUE_STATES, Truth
 
 __all__ = ["Person", "Screen", "draw"]
 
@@ -24,9 +25,7 @@ _COLUMNS: dict[str, Literal["left", "right"]] = {
     "window": "right", "age": "right", "truth": "right", "error": "right",
 }  # fmt: skip
 _EVENTS = 3
-_DEAD_MS = 10_000
-"""A value older than this is not shown, whatever its record says: the program may have stopped sending."""
-_STYLES: dict[State, str] = {"ok": "bold green", "low_quality": "yellow", "hold": "yellow", "fault": "bold red"}
+_STYLES: dict[str, str] = {"ok": "bold green", "low_quality": "yellow", "hold": "yellow", "fault": "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What there is to draw: the persons seen in the last 10 s of stream time, and the last events with theirs."""
+    """What there is to draw: the persons seen in the last 10 s of stream time, and the last events with theirs.
+
+    ``ended`` is when the run ended, in words: what stays on the screen then is no longer the present.
+    """
 
     device: str
     meta: Meta | None = None
     persons: tuple[Person, ...] = ()
     events: tuple[tuple[int, Event], ...] = ()
+    ended: str = ""
 
     def with_person(self, person: Person) -> Screen:
         """The screen with this person's newest record, sorted by zone; who was not seen for long is gone."""
@@ -53,7 +56,7 @@ class Screen:
             other
             for other in self.persons
             if (other.record.zone, other.record.person) != (record.zone, record.person)
-            and record.pts_ns - other.record.pts_ns <= _DEAD_MS * 10**6
+            and record.pts_ns - other.record.pts_ns <= DEAD_MS * 10**6
         ]
         return replace(self, persons=tuple(sorted([*others, person], key=lambda p: (p.record.zone, p.record.person))))
 
@@ -65,14 +68,14 @@ class Screen:
 def draw(screen: Screen, now_ns: int, width: int) -> RenderableType:
     """The whole view at ``now_ns`` (monotonic, as in ``record.mono_ns``), for ``width`` characters."""
     if not screen.persons:
-        return Group(_header(screen), Text("waiting for the first frames", style="dim"), _footer())
+        return Group(_header(screen), Text("waiting for the first frames", style="dim"), *_footer(screen))
     return Group(
         _header(screen),
-        _rates(screen.persons, now_ns, wide=width >= _WIDE),
+        _rates(screen, now_ns, wide=width >= _WIDE),
         *_reasons(screen.persons),
         Text(cameras_text(screen.persons[0].record)),
         *_events(screen),
-        _footer(),
+        *_footer(screen),
     )
 
 
@@ -88,12 +91,15 @@ def _header(screen: Screen) -> Table:
     return row
 
 
-def _footer() -> Text:
-    return Text(NOTICE, style="dim")
+def _footer(screen: Screen) -> Iterable[Text]:
+    if screen.ended:
+        yield Text(f"the run ended at {screen.ended}: what stands above is from then", style="yellow")
+    yield Text(NOTICE, style="dim")
 
 
-def _rates(persons: tuple[Person, ...], now_ns: int, *, wide: bool) -> Table:
-    rows = [row for person in persons for row in _rows(person, now_ns)]
+def _rates(screen: Screen, now_ns: int, *, wide: bool) -> Table:
+    persons = screen.persons
+    rows = [row for person in persons for row in _rows(person, now_ns, over=bool(screen.ended))]
     left_out = set() if wide else {"±", "window", "error"}
     if all(person.truth is None for person in persons):
         left_out |= {"truth", "error"}
@@ -106,25 +112,23 @@ def _rates(persons: tuple[Person, ...], now_ns: int, *, wide: bool) -> Table:
     return table
 
 
-def _rows(person: Person, now_ns: int) -> Iterable[dict[str, RenderableType]]:
+def _rows(person: Person, now_ns: int, *, over: bool) -> Iterable[dict[str, RenderableType]]:
     record, truth = person.record, person.truth
-    gone_ms = max(0, now_ns - record.mono_ns) // 10**6
+    silent_ms = max(0, now_ns - record.mono_ns) // 10**6
     hr_truth, rr_truth = (None, None) if truth is None else (truth.hr_per_min, truth.rr_per_min)
-    yield {"zone": f"{record.zone}/{record.person}", "": "HR", **_cells(record.hr, gone_ms, hr_truth)}
-    yield {"zone": "", "": "RR", **_cells(record.rr, gone_ms, rr_truth)}
+    yield {"zone": f"{record.zone}/{record.person}", "": "HR", **_cells(record.hr, silent_ms, hr_truth, over=over)}
+    yield {"zone": "", "": "RR", **_cells(record.rr, silent_ms, rr_truth, over=over)}
 
 
-def _cells(rate: Rate, gone_ms: int, truth_per_min: float | None) -> dict[str, RenderableType]:
-    age_ms = rate.age_ms + gone_ms
-    dead = rate.value is not None and age_ms > _DEAD_MS
-    state: State = "stale" if dead else rate.state
-    value = None if dead else rate.value
-    style = _STYLES.get(state, "dim")
+def _cells(rate: Rate, silent_ms: int, truth_per_min: float | None, *, over: bool) -> dict[str, RenderableType]:
+    now, age_ms = shown(rate.value, rate.state, rate.age_ms, silent_ms), rate.age_ms + silent_ms
+    value = now.value
+    style = "dim" if over else _STYLES.get(now.state, "dim")
     error = None if value is None or truth_per_min is None else value - truth_per_min
     return {
         "/min": Text(value_text(value), style=style),
         "±": "" if value is None or rate.uncertainty is None else f"{rate.uncertainty:.1f}",
-        "state": Text(state, style=style),
+        "state": Text(now.state, style=style),
         "quality": Text.assemble((_bar(rate.sqi), style), f" {rate.sqi:.2f}"),
         "window": f"{rate.window_s:.0f} s",
         "age": f"{age_ms / 1000:.1f} s",

@@ -42,6 +42,7 @@ from edge.sinks.peer import (
 )
 from edge.sinks.records import Health, Meta, Numerics, Record, decode, encode
 from edge.uri import Uri, query_as
+from edge.vitals import OLDEST_MS
 
 __all__ = ["PORT", "Hl7Sink", "Receiver", "from_uri", "receiver_from_uri"]
 
@@ -53,7 +54,6 @@ _ANSWER_S = 10.0
 _FAREWELL_S = 6.0
 """A connection that is being made is given up before that."""
 _IDLE_S = 0.5
-_LATE_NS = 10 * 10**9
 _TRIES = 5
 
 
@@ -192,7 +192,7 @@ class Hl7Sink(OutboxSink[MllpLink]):
 
     def _ask(self, link: MllpLink, message: Message, record: Numerics) -> Answer | None:
         """What the receiver says of a message; None when the connection failed."""
-        late = not message.live or self._clock() - message.made_ns > _LATE_NS
+        late = not message.live or self._clock() - record.mono_ns > (OLDEST_MS - record.oldest_ms) * 10**6
         text = text_from_numerics(record, self._receiver.routing, cast("Origin", message.topic), late=late)
         try:
             return link.ask(text, control_id(record))

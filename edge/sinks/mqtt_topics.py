@@ -15,7 +15,8 @@ topic                     QoS  retained
 ``command/result``        1    no        answers to it, or a topic below: expires after 60 s
 ========================  ===  ========  =======================================================
 
-What expires leaves in the first half of its time; the second is for its way.
+What expires leaves in the first half of its time; the second is for its way. Numerics expire when the older of their
+values is 10 s old: a held one has less time.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from __future__ import annotations
 from edge.sinks.broker import topic_level
 from edge.sinks.outbox import Message
 from edge.sinks.records import Event, Health, Numerics, Record, Wave, encode
+from edge.vitals import OLDEST_MS
 
 __all__ = ["device_topic", "message_from_record"]
 
-_LIFETIME_S: dict[type[Record], int] = {Numerics: 10, Wave: 5, Health: 20}
+_LIFETIME_S: dict[type[Record], int] = {Wave: 5, Health: 20}
 
 
 def device_topic(site: str, device: str) -> str:
@@ -39,12 +41,19 @@ def message_from_record(record: Numerics | Wave | Event | Health, root: str) -> 
     zone = None if isinstance(record, Health) else record.zone
     place = root if zone is None else f"{root}/{topic_level(zone, 'zone')}"
     leaf = f"wave/{record.wave}" if isinstance(record, Wave) else type(record).__name__.lower()
-    lifetime_s = _LIFETIME_S.get(type(record))
     return Message(
         f"{place}/{leaf}",
         encode(record),
         record.mono_ns,
         qos=0 if isinstance(record, Wave) else 1,
-        lifetime_ns=None if lifetime_s is None else lifetime_s * 10**9,
+        lifetime_ns=_lifetime_ns(record),
         history=f"{place}/history" if isinstance(record, Numerics) else None,
     )
+
+
+def _lifetime_ns(record: Record) -> int | None:
+    """For how long it is worth delivering as live, None for ever."""
+    if isinstance(record, Numerics):
+        return max(0, OLDEST_MS - record.oldest_ms) * 10**6
+    lifetime_s = _LIFETIME_S.get(type(record))
+    return None if lifetime_s is None else lifetime_s * 10**9

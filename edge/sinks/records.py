@@ -187,6 +187,11 @@ class Numerics(_Envelope, frozen=True, kw_only=True):
         | UnsetType
     ) = UNSET
 
+    @property
+    def oldest_ms(self) -> int:
+        """The age of the older of its values when it was made; 0 where it carries none."""
+        return max((rate.age_ms for rate in (self.hr, self.rr) if rate.value is not None), default=0)
+
 
 class Wave(_Envelope, frozen=True, kw_only=True):
     """About one second of a waveform: sample i belongs to ``t0_ns + i / fs``. null is a gap, never to be bridged."""

@@ -116,5 +116,4 @@ class Handed:
 
 def _sendable(record: Numerics, now_ns: int) -> bool:
     waited = waited_ms(record, now_ns)
-    ages = [rate.age_ms + waited for rate in (record.hr, record.rr) if rate.value is not None]
-    return waited <= _KEEP_MS and max(ages, default=0) <= MAX_AGE_MS
+    return waited <= _KEEP_MS and waited + record.oldest_ms <= MAX_AGE_MS

@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from edge.pipeline import Counts, Presence, WaveBlock
 from edge.publish import Publisher, Summary
 from edge.sinks.factory import RecordFactory
 from edge.sinks.records import Event, Health, Numerics, Record, Wave, encode
-from edge.vitals import Estimate, Signals, State, Vitals
+from edge.vitals import Beats, Estimate, Signals, State, Vitals
 
 S = 1_000_000_000
 
@@ -50,6 +51,23 @@ def test_a_change_of_state_is_an_event_and_the_first_state_is_none(publisher: Pu
         ("hr_state", "warning", "ok -> camera_lost"),
     ]
     assert "the head moves" in events[1].text
+
+
+def test_a_look_that_is_told_late_is_as_old_as_that_and_withheld_when_too_old() -> None:
+    """A machine that stood still tells its looks when it goes on; their values are of before."""
+    now_ns = 0
+    publisher = Publisher(RecordFactory("kit-1"), Counts, dict, now=lambda: now_ns)
+    beats = Beats((9 * S,), (830.0,), 5.0, 30.0, 30.0)
+    told = []
+    for late_s in (0.0, 9.9, 9.901):
+        now_ns = 10 * S + round(late_s * S)
+        look = dataclasses.replace(vitals(10, estimate("ok", 70.0), estimate("lost")), beats=beats)
+        told.append(next(record for record, _ in publisher.records(look) if isinstance(record, Numerics)))
+    assert [(one.hr.value, one.hr.state, one.hr.age_ms, one.hr.why) for one in told] == [
+        (70.0, "ok", 100, ()), (70.0, "ok", 10_000, ()), (None, "stale", 10_001, ("gap",)),
+    ]  # fmt: skip
+    assert [one.ibi is UNSET for one in told] == [False, False, True]
+    assert [(one.rr.state, one.rr.age_ms) for one in told] == [("lost", 100), ("lost", 10_000), ("lost", 10_001)]
 
 
 def test_an_event_tells_the_number_behind_a_reason_where_it_was_measured(publisher: Publisher) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 from edge.sight import Sight
 from edge.sinks import Kept
 from edge.sinks.console_text import reasons_text
+from edge.sinks.freshness import DEAD_MS, LIMITS, quality_word
 from edge.sinks.records import NOTICE, Event, Health, Meta, Numerics, Rate, Record, Status, Wave
 from edge.sinks.web.aiming import aiming_from
-from edge.sinks.web.freshness import DEAD_MS, LIMITS, quality_word
 
 __all__ = ["Board", "Card"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from edge.sinks.freshness import shown
 from edge.sinks.records import Numerics, Rate
 from edge.sinks.web.board import Board
-from edge.sinks.web.freshness import shown
 from edge.vitals import STATES
 
 __all__ = ["CONTENT_TYPE", "metrics_text"]

@@ -14,13 +14,13 @@ import uvicorn
 
 from edge.errors import FaultError
 from edge.sinks import SinkContext
+from edge.sinks.freshness import DEAD_MS
 from edge.sinks.records import Record
 from edge.sinks.web.address import Address
 from edge.sinks.web.board import Board
 from edge.sinks.web.callers import Callers, Listener
 from edge.sinks.web.clients import Clients
 from edge.sinks.web.door import Door
-from edge.sinks.web.freshness import DEAD_MS
 from edge.sinks.web.metrics import metrics_text
 from edge.sinks.web.site import Answers, make_site
 

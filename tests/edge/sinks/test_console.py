@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 
 import pytest
+from fakes.broker import until
+from fakes.serial_ports import Clock
 from rich.console import Console
 
 from edge.errors import UsageError
@@ -27,6 +30,25 @@ def screen_text(screen: Screen, width: int, now_ns: int = 0) -> str:
     console = Console(file=io.StringIO(), record=True, width=width, force_terminal=True)
     console.print(draw(screen, now_ns, width))
     return console.export_text()
+
+
+class Lines:
+    """The sink without a terminal, its clock in our hands; ``tick`` is what its thread would call."""
+
+    def __init__(self, vitals: Vitals, *, live: bool = True) -> None:
+        self.clock = Clock(100 * S)
+        self._out = io.StringIO()
+        self._vitals = vitals
+        self._factory = RecordFactory("kit-7", mono_clock=self.clock)
+        self.sink = ConsoleSink(SinkContext("kit-7", live=live), Console(file=self._out, width=200), self.clock)
+
+    def look(self, printed_after_s: float = 0.0) -> None:
+        record = self._factory.numerics(self._vitals)
+        self.clock.pass_s(printed_after_s)
+        self.sink.write(record, 7 * S)
+
+    def said(self) -> list[str]:
+        return self._out.getvalue().splitlines()
 
 
 @pytest.fixture
@@ -86,6 +108,25 @@ def test_a_value_is_not_shown_once_it_is_older_than_ten_seconds(full_screen):
     assert "stale" in late
 
 
+def test_a_value_without_news_for_three_seconds_is_called_stale(full_screen):
+    assert "stale" not in screen_text(full_screen, 80, now_ns=3 * S)
+    grey = screen_text(full_screen, 80, now_ns=4 * S)
+    assert "71.8" in grey
+    assert "stale" in grey
+
+
+def test_the_table_on_a_terminal_ages_by_itself_when_nothing_comes(vitals):
+    clock = Clock()
+    out = io.StringIO()
+    sink = ConsoleSink(SinkContext("kit-7"), Console(file=out, width=100, force_terminal=True), clock)
+    sink.open()
+    sink.write(RecordFactory("kit-7", mono_clock=clock).numerics(vitals), 7 * S)
+    until(lambda: "71.8" in out.getvalue(), "the value")
+    clock.pass_s(10.0)
+    until(lambda: "stale" in out.getvalue() and "71.8" not in out.getvalue()[out.getvalue().rindex("stale") - 60 :], "")
+    sink.close()
+
+
 def test_who_left_is_gone_from_the_table_after_ten_seconds(still_factory, vitals):
     def person(track: int, second: int) -> Person:
         return Person(still_factory.numerics(dataclasses.replace(vitals, person=track, pts_ns=second * S)), None)
@@ -130,6 +171,59 @@ def test_without_a_terminal_each_record_is_one_line_and_the_last_is_the_summary(
         "7.0 s main/0 notice rr_state: ok -> lost",
         f"{hr} | RR: ok 0 % of the time; any value 0 % | 4 records | {NOTICE}",
     ]
+
+
+@pytest.fixture
+def lines(vitals) -> Lines:
+    return Lines(vitals)
+
+
+def test_a_line_that_is_printed_late_bears_its_age_and_one_older_than_ten_seconds_no_value(lines):
+    lines.look()
+    lines.look(printed_after_s=5.0)
+    lines.look(printed_after_s=9.8)
+    fresh, late, dead = lines.said()
+    assert "HR  71.8 /min ok 0.82  RR" in fresh
+    assert "HR  71.8 /min stale 0.82, 5 s old  RR" in late
+    assert "HR   --- /min stale 0.82  RR" in dead
+
+
+def test_lines_say_once_when_they_are_old_and_anew_after_the_next(lines):
+    lines.look()
+    for _ in range(30):
+        lines.clock.pass_s(0.5)
+        lines.sink.tick()
+    lines.look()
+    lines.clock.pass_s(9.0)
+    lines.sink.tick()
+    assert len(lines.said()) == 3
+    old = [line for line in lines.said() if line == "nothing new: the numbers above are more than 10 s old"]
+    assert len(old) == 1
+
+
+def test_lines_of_a_recording_that_is_read_slowly_keep_their_values(vitals):
+    lines = Lines(vitals, live=False)
+    lines.look(printed_after_s=60.0)
+    lines.sink.tick()
+    (line,) = lines.said()
+    assert "HR  71.8 /min ok" in line
+
+
+def test_a_reader_who_left_while_nothing_came_is_noticed_by_the_next_record(vitals):
+    clock = Clock()
+    sink = ConsoleSink(SinkContext("kit-7", live=True), Console(file=io.StringIO()), clock)
+    sink._reader_left = True
+    with pytest.raises(BrokenPipeError):
+        sink.write(RecordFactory("kit-7", mono_clock=clock).numerics(vitals), 0)
+
+
+def test_on_a_terminal_the_last_table_says_when_the_run_ended(factory, vitals):
+    console = Console(file=io.StringIO(), record=True, width=100, force_terminal=True)
+    sink = ConsoleSink(SinkContext("kit-7"), console)
+    sink.open()
+    sink.write(factory.numerics(vitals), 7 * S)
+    sink.close()
+    assert re.search(r"the run ended at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: what stands above", console.export_text())
 
 
 def test_on_a_terminal_the_last_table_stays_above_the_summary(factory, vitals):

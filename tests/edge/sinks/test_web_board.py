@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.sight import FaceSeen
+from edge.sinks.freshness import DEAD_MS, STALE_MS, quality_word, shown
 from edge.sinks.web.aiming import aiming_from
 from edge.sinks.web.board import Board
-from edge.sinks.web.freshness import DEAD_MS, STALE_MS, quality_word, shown
 from edge.sinks.web.metrics import metrics_text
 from edge.vitals import REASONS, STATES, VALUE_STATES, Estimate
 

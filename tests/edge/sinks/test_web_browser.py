@@ -24,10 +24,10 @@ from fakes.chromium import Chromium, Page, eventually
 from websockets.sync.client import connect
 
 from edge.sight import FaceSeen
+from edge.sinks.freshness import DEAD_MS, LIMITS, STALE_MS, shown
 from edge.sinks.records import NOTICE
 from edge.sinks.web.address import Address
 from edge.sinks.web.clients import MOST
-from edge.sinks.web.freshness import DEAD_MS, LIMITS, STALE_MS, shown
 from edge.vitals import REASONS, STATES, Estimate
 
 pytestmark = pytest.mark.browser

@@ -1,4 +1,4 @@
-"""What a page may show of a rate that gets older. ``static/freshness.js`` is this in the browser's language.
+"""What a screen may show of a rate that gets older. ``web/static/freshness.js`` is this in the browser's language.
 
 The browser gets the limits from here, and a test holds that both give the same, over random rates and ages.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.vitals import VALUE_STATES
+from edge.vitals import OLDEST_MS, VALUE_STATES
 
 __all__ = ["DEAD_MS", "LIMITS", "STALE_MS", "Shown", "quality_word", "shown"]
 
 STALE_MS = 3_000
 """Without news for so long a value is grey."""
-DEAD_MS = 10_000
+DEAD_MS = OLDEST_MS
 """A value that is older than this is not shown, whatever its record says."""
 LIMITS = {"stale_ms": STALE_MS, "dead_ms": DEAD_MS, "value_states": sorted(VALUE_STATES)}
 _WORDS = ((0.75, "good"), (0.5, "fair"), (0.0, "poor"))
