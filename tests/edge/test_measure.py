@@ -18,7 +18,7 @@ from fakes.video_files import write_video
 
 from edge.cli import main
 from edge.measure import Measurement
-from edge.measure_report import dict_from_report, lines, report_from_measurement
+from edge.measure_report import dict_from_report, lines, newest_text, report_from_measurement
 from edge.pipeline import WaveBlock
 from edge.vitals import FACTS, REASONS, Estimate, Reason, Signals, State, Vitals
 
@@ -162,6 +162,23 @@ def picture_of(path: Path) -> np.ndarray:
 
 
 @pytest.mark.scenes
+def test_a_rate_that_was_last_ok_long_ago_says_so():
+    looks = [look(1, estimate(60.0)), *(look(second, NO_RR) for second in range(2, 14))]
+    report = report_from_measurement(measured(*looks), "x")
+    assert dict_from_report(report)["hr"]["ok_age_s"] == 12.0
+    assert dict_from_report(report)["rr"]["ok_age_s"] is None
+    told = "it is not the present: the last look that was ok was 12 s before the end"
+    assert told in "\n".join(lines(report, 100))
+    report = report_from_measurement(measured(*looks[:11]), "x")
+    assert "not the present" not in "\n".join(lines(report, 100))
+
+
+def test_the_line_under_the_bar_gets_old_by_itself():
+    shown = [newest_text(look(1, estimate(60.0)), silent_ms) for silent_ms in (0, 4_000, 10_001)]
+    assert [text.split("  ")[0] for text in shown] == ["HR 60 ok", "HR 60 stale", "HR --- stale"]
+    assert newest_text(None, 0.0) == "waiting for frames"
+
+
 def test_the_real_clip_is_measured(shared_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "face.png"
     code = main(["measure", "--rgb", f"video:{shared_dir / 'data/face.mp4'}", "--out", str(out), "--json"])

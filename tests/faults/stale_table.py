@@ -37,7 +37,7 @@ class Reading:
 
 
 TABLE: Mapping[str, Reading] = {
-    "console, table": Reading("edge.sinks.console", ConsoleTable, 2),
+    "console, table": Reading("edge.sinks.console", ConsoleTable, 1),
     "console, lines": Reading("edge.sinks.console", ConsoleLines, 12),
     "jsonl": Reading("edge.sinks.jsonl", Jsonl, 12),
     "mcap": Reading("edge.sinks.mcap", Mcap, 6),
@@ -46,7 +46,7 @@ TABLE: Mapping[str, Reading] = {
     "serial, frame": Reading("edge.sinks.serial_line", SerialFrame, 12),
     "mqtt": Reading("edge.sinks.mqtt", Mqtt, 1, needs_broker=True),
     "mqtt, Home Assistant": Reading("edge.sinks.mqtt", HomeAssistant, 12),
-    "hl7": Reading("edge.sinks.hl7", Hl7, 2),
+    "hl7": Reading("edge.sinks.hl7", Hl7, 1),
     "web, page": Reading("edge.sinks.web", Page, 6),
     "web, metrics": Reading("edge.sinks.web", PageMetrics, 6),
     "fleet --vitals": Reading("fleet", Fleet, 12),

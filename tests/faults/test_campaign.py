@@ -37,7 +37,17 @@ def test_a_report_keeps_the_rows_that_were_not_run_and_what_ran_before_a_stop(tm
     kept = tmp_path / "found.json"
     row = {"rounds": 1, "figures": {}, "failures": [], "skipped": "", "took_s": 1.0, "full": True}
     kept.write_text(json.dumps({"found": {"outages": row}}))
-    words = [sys.executable, campaign.__file__, "--json", str(kept), "--jobs", "2", "--only", "clock_jumps", "serial_replug"]
+    words = [
+        sys.executable,
+        campaign.__file__,
+        "--json",
+        str(kept),
+        "--jobs",
+        "2",
+        "--only",
+        "clock_jumps",
+        "serial_replug",
+    ]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     found = json.loads(kept.read_bytes())["found"]

@@ -101,6 +101,26 @@ def test_rates_are_shown_by_zone_for_10_s_of_their_age_and_marked_when_not_ok(ro
     }
 
 
+def test_what_came_late_is_as_old_as_it_was_late_against_the_quickest_since_the_start(roll: Roll) -> None:
+    made_s = [50.0]
+
+    def look(factory: RecordFactory, made_at_s: float, came_s: float) -> list[str]:
+        made_s[0] = made_at_s
+        hear(roll, numerics(factory), "bed-1/numerics", came_s)
+        return [zone for zone, _ in roll.kits["kit-7"].rates.items()]
+
+    def there(now_s: float) -> bool:
+        return "bed-1" in row_from_kit(roll.kits["kit-7"], now_s)["vitals"]
+
+    factory = RecordFactory("kit-7", mono_clock=lambda: round(made_s[0] * 1e9))
+    look(factory, 50.0, 1_000.3)
+    assert (there(1_010.3), there(1_010.4)) == (True, False)
+    look(factory, 51.0, 1_009.3)  # 8 s longer on its way than the one before
+    assert (there(1_011.3), there(1_011.4)) == (True, False)
+    look(RecordFactory("kit-7", mono_clock=lambda: round(made_s[0] * 1e9)), 2.0, 1_020.0)  # it started anew
+    assert (there(1_030.0), there(1_030.1)) == (True, False)
+
+
 @pytest.mark.parametrize("vitals", [False, True])
 def test_the_table_fits_80_columns(roll: Roll, vitals: bool) -> None:
     for n in range(3):

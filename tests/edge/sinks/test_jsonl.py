@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes.serial_ports import Clock
 
 from edge.errors import UsageError
 from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks.jsonl import JsonlSink
 from edge.sinks.records import decode
 
 
@@ -43,6 +45,19 @@ def test_a_new_run_appends_and_starts_on_a_fresh_line_after_a_crash(tmp_path, fa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_the_file_is_brought_to_the_disk_once_a_second(tmp_path, factory, monkeypatch):
+    synced, clock = [], Clock()
+    sink = JsonlSink(str(tmp_path / "a.jsonl"), lambda: clock() / 1e9)
+    sink.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", synced.append)
+        for _ in range(30):
+            sink.write(factory.status("online", "started"), 0)
+            clock.pass_s(0.1)
+    assert len(synced) == 2, "with the first line after 1 and after 2 s"
+    assert sink.close() == 0
+
+
 def test_a_full_disk_is_told_once_and_its_records_are_counted(factory, vitals, caplog):
     sink = opened("/dev/full")
     for _ in range(3):
@@ -80,6 +95,7 @@ def test_a_place_that_cannot_be_written_is_refused_in_one_line(tmp_path):
 
 PROGRAM = """
 from edge.sinks import SinkContext, sink_from_uri
+from edge.sinks.jsonl import JsonlSink
 from edge.sinks.factory import RecordFactory
 sink = sink_from_uri("jsonl:-", SinkContext("kit-7"))
 sink.open()
