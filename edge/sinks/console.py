@@ -8,6 +8,7 @@ that is played tell stream time, whose present is when they are read: they do no
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from dataclasses import replace
 import msgspec
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from edge.errors import UsageError
 from edge.sinks import Sink, SinkContext
@@ -29,6 +31,7 @@ from edge.vitals import Truth
 
 __all__ = ["ConsoleSink", "from_uri"]
 
+_log = logging.getLogger(__name__)
 _REFRESH_HZ = 4
 _WATCH_S = 0.5
 
@@ -62,7 +65,7 @@ class ConsoleSink:
         self._tallies = {"HR": Tally(), "RR": Tally()}
         self._open = False
         self._newest_ns: int | None = None  # the frame behind the newest numbers; None once their age was told
-        self._reader_left = False
+        self._reader_left = self._undrawn = False
         self._turn = threading.Lock()
         self._closing = threading.Event()
 
@@ -154,7 +157,13 @@ class ConsoleSink:
         return truth
 
     def _draw(self) -> RenderableType:
-        return draw(self._screen, self._clock(), self._console.width)
+        try:
+            return draw(self._screen, self._clock(), self._console.width)
+        except Exception:  # noqa: BLE001 - the edge of rich's thread: if that died the last values would stand for ever
+            if not self._undrawn:
+                _log.exception("console: the table cannot be drawn")
+            self._undrawn = True
+            return Text("the table cannot be drawn; the log says why", style="bold red")
 
     def _print(self, line: str | None) -> None:
         if line is not None:

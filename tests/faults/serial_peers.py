@@ -5,6 +5,7 @@ The sink runs with its thread and the real clock. That a port is closed is ``ser
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from pathlib import Path
@@ -33,6 +34,8 @@ def run(folder: Path, *, full: bool) -> Finding:
     waited_s, back_s, old_s, sent, strange = [0.0], [], [0.0], set[int](), 0
     for fault, profile in cases:
         pty, decoder = Pty(), SerialDecoder()
+        if fault == "stalls":
+            _fill(pty)
         kit = sink_from_uri(f"serial:{pty.path}?profile={profile}", SinkContext("kit-7", zones=("bed-3",)))
         kit.open()
         end_s = time.monotonic() + (chance.uniform(0.8, 3.0) if full else 0.7)
@@ -66,6 +69,22 @@ def run(folder: Path, *, full: bool) -> Finding:
     failures = [f"{strange} records were read that nobody sent"] * bool(strange)
     failures += [f"a write took {max(waited_s):.1f} s"] * (max(waited_s) > _WRITE_S)
     return Finding(len(cases), figures, tuple(failures))
+
+
+def _fill(pty: Pty) -> None:
+    """Leave no room on the way to the reader, who takes nothing: a pseudo-terminal holds some ten thousand bytes.
+
+    The kernel moves them on by and by, so it is full when there was no room for a while.
+    """
+    fd = os.open(pty.path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    full_s = time.monotonic()
+    while time.monotonic() - full_s < 0.1:
+        try:
+            os.write(fd, b"\n" * 64)
+            full_s = time.monotonic()
+        except BlockingIOError:
+            time.sleep(0.005)
+    os.close(fd)
 
 
 def _write(kit: Sink, factory: RecordFactory, chance: random.Random, waited_s: list[float]) -> int:

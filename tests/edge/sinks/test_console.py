@@ -127,6 +127,21 @@ def test_the_table_on_a_terminal_ages_by_itself_when_nothing_comes(vitals):
     sink.close()
 
 
+def test_a_table_that_cannot_be_drawn_shows_no_value_and_is_told_once(vitals, monkeypatch, caplog):
+    def broken(*_words: object) -> None:
+        raise RuntimeError("a bug")
+
+    out = io.StringIO()
+    sink = ConsoleSink(SinkContext("kit-7"), Console(file=out, width=100, force_terminal=True))
+    sink.open()
+    sink.write(RecordFactory("kit-7").numerics(vitals), 7 * S)
+    until(lambda: "71.8" in out.getvalue(), "the value")
+    monkeypatch.setattr("edge.sinks.console.draw", broken)
+    until(lambda: "cannot be drawn" in out.getvalue(), "the words in its place")
+    sink.close()
+    assert [one.message for one in caplog.records] == ["console: the table cannot be drawn"]
+
+
 def test_who_left_is_gone_from_the_table_after_ten_seconds(still_factory, vitals):
     def person(track: int, second: int) -> Person:
         return Person(still_factory.numerics(dataclasses.replace(vitals, person=track, pts_ns=second * S)), None)
