@@ -130,7 +130,7 @@ def _aged(estimate: Estimate, late_ms: int) -> Estimate:
     if estimate.value is None or age_ms <= OLDEST_MS:
         return replace(estimate, age_ms=age_ms)
     why = tuple(dict.fromkeys(("gap", *estimate.why)))
-    return replace(estimate, value=None, uncertainty=None, state="stale", why=why, age_ms=age_ms)
+    return Estimate(None, estimate.sqi, "stale", why, estimate.window_s, age_ms, None)
 
 
 def _severity(estimate: Estimate) -> Severity:

@@ -69,7 +69,7 @@ def _numerics_text(record: Numerics, truth: Truth | None, silent_ms: int) -> str
 def _rate_text(label: str, rate: Rate, silent_ms: int, truth_per_min: float | None) -> str:
     now, age_ms = shown(rate.value, rate.state, rate.age_ms, silent_ms), rate.age_ms + silent_ms
     text = f"{label} {value_text(now.value):>5} {rate.unit} {now.state} {rate.sqi:.2f}"
-    if rate.sources is not UNSET:
+    if rate.sources is not UNSET and now.value is not None:
         text += f" {sources_text(rate.sources, {} if rate.source_sqi is UNSET else rate.source_sqi)}"
     if now.value is not None and age_ms > STALE_MS:
         text += f", {age_ms / 1000:.0f} s old"

@@ -61,7 +61,8 @@ def test_a_look_that_is_told_late_is_as_old_as_that_and_withheld_when_too_old() 
     told = []
     for late_s in (0.0, 9.9, 9.901):
         now_ns = 10 * S + round(late_s * S)
-        look = dataclasses.replace(vitals(10, estimate("ok", 70.0), estimate("lost")), beats=beats)
+        hr = dataclasses.replace(estimate("ok", 70.0), sources=("rgb",), source_sqi={"rgb": 0.5})
+        look = dataclasses.replace(vitals(10, hr, estimate("lost")), beats=beats)
         told.append(next(record for record, _ in publisher.records(look) if isinstance(record, Numerics)))
     assert [(one.hr.value, one.hr.state, one.hr.age_ms, one.hr.why) for one in told] == [
         (70.0, "ok", 100, ()), (70.0, "ok", 10_000, ()), (None, "stale", 10_001, ("gap",)),

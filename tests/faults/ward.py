@@ -108,7 +108,10 @@ def numerics(factory: RecordFactory, chance: random.Random, *, ibi: bool = False
     """A record as a kit makes it, with digits that do not repeat; with ``ibi`` of a heart whose beats are timed."""
     pts_ns = time.monotonic_ns()
     hr = Estimate(chance.uniform(50, 120), chance.random(), "ok", (), 10.0, chance.randrange(180, 320), chance.random())
-    rr = Estimate(chance.uniform(8, 25), chance.random(), "ok", (), 30.0, hr.age_ms, chance.random())
+    rr = Estimate(
+        chance.uniform(8, 25), chance.random(), "ok", (), 30.0, hr.age_ms, chance.random(),
+        sources=("rgb", "thermal"), source_sqi={"rgb": chance.random(), "thermal": chance.random()},
+    )  # fmt: skip
     fps = {"rgb": chance.uniform(29, 30), "thermal": chance.uniform(8.5, 8.9)}
     dropped = {"rgb": chance.randrange(9999), "thermal": chance.randrange(9999)}
     vitals = Vitals(
