@@ -1,7 +1,7 @@
 """Faults, injected by program: broken brokers, killed processes, full disks. Prints a table; ``--json FILE`` keeps it.
 
     .venv/bin/python tests/faults/campaign.py            # the short version that `make test` runs
-    .venv/bin/python tests/faults/campaign.py --full     # the figures of edge/README.md; a quarter of an hour
+    .venv/bin/python tests/faults/campaign.py --full     # the figures of edge/sinks/README.md; a quarter of an hour
 
 To add one: a file here with ``run(folder: Path, *, full: bool) -> Finding`` and a row in ``CAMPAIGNS``. It draws from a
 seed, needs nothing but the folder, and says in ``failures`` which promise was broken. Ends with 1 when any was.
@@ -55,7 +55,7 @@ def run_one(name: str, folder: Path, *, full: bool) -> Finding:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fault campaigns.")
-    parser.add_argument("--full", action="store_true", help="as many rounds as the figures in edge/README.md")
+    parser.add_argument("--full", action="store_true", help="as many rounds as the figures in edge/sinks/README.md")
     parser.add_argument("--only", nargs="+", choices=list(CAMPAIGNS), default=list(CAMPAIGNS), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep what was found, with facts of the machine")
     given = parser.parse_args()
