@@ -90,13 +90,13 @@ class ConsoleSink:
             self._print(line_from_record(record, pts_ns, truth))
 
     def close(self) -> int:
-        """Leave the last table on the screen and print the summary."""
+        """Leave the last table on the screen and print the summary of what was shown; nothing where nothing was."""
         if self._live is not None:
             self._live.stop()
             self._live = None
         if self._open:
             self._open = False
-            self._print(self.summary())
+            self._print(self.summary() if self._records else None)
         return 0
 
     def summary(self) -> str:

@@ -132,6 +132,14 @@ def test_without_a_terminal_each_record_is_one_line_and_the_last_is_the_summary(
     ]
 
 
+def test_a_run_that_was_only_checked_is_not_summed_up() -> None:
+    out = io.StringIO()
+    sink = ConsoleSink(SinkContext("kit-7"), Console(file=out, width=80))
+    sink.open()
+    sink.close()
+    assert out.getvalue() == ""
+
+
 def test_on_a_terminal_the_last_table_stays_above_the_summary(factory, vitals):
     console = Console(file=io.StringIO(), record=True, width=100, force_terminal=True)
     sink = ConsoleSink(SinkContext("kit-7", truth=known), console)
