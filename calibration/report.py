@@ -114,7 +114,7 @@ def plane_table(looks: Sequence[Look], rig: Rig) -> Table:
     """One row a plane; in the columns of the views, how far its homography is off there, RMS in thermal pixels."""
     good = [look for look in looks if look.corners is not None and not look.rejected]
     columns = [f"at {look.view.name}" for look in good]
-    table = Table("plane of", "marker px", "distance mm", "rmse px", "held out px", *columns, box=box.SIMPLE)
+    table = Table("plane of", "marker px", "at mm", "rmse px", "held out px", *columns, box=box.SIMPLE)
     for plane in rig.planes:
         off = [rmse(errors_px(plane.matrix, look.corners)) for look in good if look.corners is not None]
         distance = "?" if plane.distance_mm is None else f"{plane.distance_mm:.0f}"

@@ -112,7 +112,8 @@ def kit_from_toml(path: Path) -> Kit:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}; give a TOML file, or leave out --config") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UsageError(f"{path} cannot be read: {why}; give a TOML file, or leave out --config") from error
     return kit_from_text(text, str(path))
 
 

@@ -38,7 +38,7 @@ p, ul { margin: .5rem 0; max-width: 46rem; } ul { padding-left: 1.25rem; } li { 
 .scroll { overflow-x: auto; margin: 1rem 0; } .scroll:focus-visible { outline: 2px solid var(--c1); }
 table { border-collapse: collapse; min-width: min(100%, 24rem); font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .4rem; font-size: .92rem; }
-th, td { padding: .35rem .9rem .35rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+th, td { padding: .35rem .7rem .35rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 tbody th { font-weight: 500; } thead th { color: var(--soft); font-weight: 600; vertical-align: bottom;
   white-space: nowrap; }
 .n { text-align: right; white-space: nowrap; } code { font-size: .85em; overflow-wrap: anywhere; }

@@ -114,7 +114,7 @@ def _shade(sheet: Sheet, panel: Panel, measured: Measured) -> None:
 
 
 def _note(sheet: Sheet, panel: Panel, text: str) -> None:
-    x, y = (panel.left + panel.right) / 2, (panel.top + panel.bottom) / 2
+    x, y = (panel.left + panel.right) / 2, (panel.top + panel.bottom) / 2 - 8  # above the line in the middle
     sheet.text(text, x, y, px=9, colour=GRAY, anchor="middle")
 
 

@@ -10,7 +10,7 @@ import typer
 
 from edge.config import Precision, RuntimeName
 from edge.engine_cli import build_bar
-from edge.errors import InputError, UsageError
+from edge.errors import BundleError, InputError, UsageError
 from edge.interrupt import stop_on_signal
 from edge.vitals import Mode
 
@@ -146,6 +146,8 @@ def _subject(
         if fps is not None or frames is not None:
             raise UsageError("--fps and --frames belong to MODEL.onnx; a bundle says its own")
         return subject_from_bundle(load_bundle(target), mode, precision, runtime)
+    if not target.exists():
+        raise BundleError(f"{target}: there is no such file; name a bundle's folder or an ONNX file")
     if fps is None or not 1.0 <= fps <= 1000.0:
         raise UsageError(f"--fps is {fps or 'missing'}; an ONNX file does not say its frame rate, give --fps 1 to 1000")
     if mode == "stream":

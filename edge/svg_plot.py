@@ -21,7 +21,9 @@ __all__ = ["Axis", "Plot", "clock_axis", "key", "number_axis", "seconds_axis", "
 Floats = npt.NDArray[np.float64]
 
 WIDTH = 760
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 12, 44
+_RIGHT, _TOP, _BOTTOM = 16, 12, 44
+_LEAST_LEFT, _BESIDE_TICKS, _DIGIT_PX = 52, 28, 8
+"""Room on the left: at least, for the name of the axis and the space around ticks, and for a sign of theirs."""
 _LABEL_PX, _LINE_PX = 132, 14
 _CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _SHAPES = {
@@ -29,7 +31,7 @@ _SHAPES = {
     "cross": "m-2.5-2.5l5 5m0-5l-5 5",
     "ring": "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
 }
-_STROKES = {"dot": 2.8, "cross": 1.5, "ring": 1.5}
+_STROKES = {"dot": 3.6, "cross": 1.5, "ring": 1.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Plot:
 
     def __init__(self, x: Axis, y: Axis, label: str, *, height: int = 300, labels: bool = False) -> None:
         self._x, self._y, self._label, self._height = x, y, label, height
+        longest = max((len(text) for _, text in y.ticks), default=0)
+        self._left = max(_LEAST_LEFT, _BESIDE_TICKS + _DIGIT_PX * longest)
         self._right = WIDTH - (_LABEL_PX if labels else _RIGHT)
         self._parts: list[Html] = []
         self._rules: list[tuple[float, str]] = []
@@ -121,7 +125,9 @@ class Plot:
         """A horizontal line across the plot, with a text at its right end."""
         top = float(self._places(np.array([self._x.low]), np.array([y]))[0, 1])
         if math.isfinite(top):
-            self._parts.append(tag("line", x1=_LEFT, x2=self._right, y1=f"{top:.1f}", y2=f"{top:.1f}", class_=style))
+            self._parts.append(
+                tag("line", x1=self._left, x2=self._right, y1=f"{top:.1f}", y2=f"{top:.1f}", class_=style)
+            )
             self._rules.append((top, text))
 
     def svg(self) -> Html:
@@ -134,7 +140,7 @@ class Plot:
         right = (x - self._x.low) / (self._x.high - self._x.low)
         up = (y - self._y.low) / (self._y.high - self._y.low)
         off = ~((right >= 0.0) & (right <= 1.0) & (up >= 0.0) & (up <= 1.0))
-        left = _LEFT + right * (self._right - _LEFT)
+        left = self._left + right * (self._right - self._left)
         top = self._height - _BOTTOM - up * (self._height - _BOTTOM - _TOP)
         return np.where(off[:, None], np.nan, np.stack([left, top], axis=1))
 
@@ -147,13 +153,13 @@ class Plot:
         bottom, parts = self._height - _BOTTOM, []
         for value, text in self._y.ticks:
             top = round(float(self._places(np.array([self._x.low]), np.array([value]))[0, 1]), 1)
-            parts.append(tag("line", x1=_LEFT, x2=self._right, y1=top, y2=top, class_="grid"))
-            parts.append(_text(text, _LEFT - 8, top + 4, "end"))
+            parts.append(tag("line", x1=self._left, x2=self._right, y1=top, y2=top, class_="grid"))
+            parts.append(_text(text, self._left - 8, top + 4, "end"))
         for value, text in self._x.ticks:
             left = round(float(self._places(np.array([value]), np.array([self._y.low]))[0, 0]), 1)
             parts.append(tag("line", x1=left, x2=left, y1=bottom, y2=bottom + 5, class_="grid"))
             parts.append(_text(text, left, bottom + 19, "middle"))
-        parts.append(_text(self._x.label, (_LEFT + self._right) / 2, self._height - 7, "middle"))
+        parts.append(_text(self._x.label, (self._left + self._right) / 2, self._height - 7, "middle"))
         middle = (_TOP + bottom) / 2
         return [*parts, _text(self._y.label, 14, middle, "middle", transform=f"rotate(-90 14 {middle:g})")]
 

@@ -1,10 +1,9 @@
-"""What is promised about the repository itself: its commands, its pins, its package data, its documents."""
+"""What is promised about the repository itself: its pins, its package data, its bundle, its tests."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,8 +22,6 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("edge", "export", "training", "calibration")
-FOLDERS = (*PACKAGES, "tests", "docker")
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / folder / "README.md" for folder in FOLDERS)]
 
 
 def _lines(pattern: str, path: Path) -> list[str]:
@@ -37,15 +34,6 @@ def _requirements() -> list[Requirement]:
     extras = [line for name, lines in project["optional-dependencies"].items() if name != "tensorrt" for line in lines]
     found = [Requirement(line) for line in (*project["dependencies"], *extras)]
     return [requirement for requirement in found if requirement.name != project["name"]]
-
-
-def test_the_readme_shows_the_command_that_make_demo_runs() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    dry_run = ["make", "-n", "demo"]
-    printed = subprocess.run(dry_run, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    command = printed.stdout.splitlines()[-1].removeprefix(".venv/bin/")
-    assert command.startswith("mmrphys run ")
-    assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
 
 
 def _applying(lines: Iterable[Requirement], python: str) -> list[Requirement]:
@@ -62,6 +50,12 @@ def test_every_requirement_is_pinned_once_within_its_bounds(python: str) -> None
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
 
 
+def test_every_dependency_has_its_reason() -> None:
+    rows = _lines(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \| [^|]+ \|$", ROOT / "CONTRIBUTING.md")
+    named = {canonicalize_name(name) for row in rows for name in re.findall(r"[\w.-]+", row)}
+    assert {canonicalize_name(requirement.name) for requirement in _requirements()} - named == set()
+
+
 def test_the_wheel_carries_every_file_of_the_packages(tmp_path: Path) -> None:
     wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling comes with the dev extra")
     path = next(iter(wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])))
@@ -69,32 +63,6 @@ def test_the_wheel_carries_every_file_of_the_packages(tmp_path: Path) -> None:
     wanted = {name for name in here if "__pycache__" not in name and "/results/" not in name}
     assert {f"{package}/py.typed" for package in PACKAGES} <= wanted
     assert wanted <= set(zipfile.ZipFile(path).namelist())
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_documents_name_files_that_exist(document: Path) -> None:
-    links = _lines(r"\]\((?!https?:|#)([^)#]+)\)", document)
-    named = _lines(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", document)
-    places = [*(document.parent / link for link in links), *(ROOT / name for name in named)]
-    assert [str(place) for place in places if not place.exists()] == []
-
-
-REPORTS = {
-    "": ("default/report",),
-    "default ": ("default/paper",),
-    "published 9x9 ": ("published-9/report", "published-9/paper"),
-    "published 72x72 ": ("published-72/report", "published-72/paper"),
-}
-
-
-@pytest.mark.parametrize("weights", REPORTS)
-def test_the_figures_of_the_readme_are_those_of_the_committed_reports(weights: str) -> None:
-    places = [ROOT / "training/results" / name / "tables.md" for name in REPORTS[weights]]
-    reported = [line for place in places for line in place.read_text(encoding="utf-8").splitlines()]
-    head = f"| {weights}| " if weights else "| "
-    shown = _lines(rf"^{re.escape(head)}(?:moderate|hard|faults|real) \|.*$", ROOT / "README.md")
-    assert len(shown) >= 4
-    assert [line for line in shown if line.replace(head, "| ", 1) not in reported] == []
 
 
 def test_the_default_bundle_is_made_from_the_committed_checkpoint() -> None:

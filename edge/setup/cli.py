@@ -60,5 +60,7 @@ def _tried(path: Path) -> int:
         kit = kit_from_toml(path)
         links = tuple(uri for uri in kit.sinks if not uri.startswith("console:"))
         code = run_kit(msgspec.structs.replace(kit, sinks=links), check=True, as_json=False, stop=stop)
+    if kit.rgb is not None and kit.rgb.startswith("synthetic:"):
+        typer.echo("this kit plays a drawn scene, no patient: plug in a camera, then set up again")
     typer.echo(f"next: mmrphys measure --config {path}, then mmrphys run --config {path}")
     return code

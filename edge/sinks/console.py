@@ -117,7 +117,7 @@ class ConsoleSink:
                 self._print(f"nothing new: the numbers above are more than {DEAD_MS // 1000} s old")
 
     def close(self) -> int:
-        """Leave the last table on the screen, with the time, and print the summary."""
+        """Leave the last table on the screen, with the time, and print the summary; nothing where nothing was shown."""
         self._closing.set()
         if self._live is not None:
             self._screen = replace(self._screen, ended=time.strftime("%Y-%m-%d %H:%M:%S"))
@@ -125,7 +125,7 @@ class ConsoleSink:
             self._live = None
         if self._open:
             self._open = False
-            self._print(self.summary())
+            self._print(self.summary() if self._records else None)
         return 0
 
     def summary(self) -> str:

@@ -144,6 +144,12 @@ def test_the_compose_file_is_one_by_the_specifications_schema(compose: dict[str,
     assert [error.validator for error in validator.iter_errors(wrong)] == ["additionalProperties"]
 
 
+@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)
+def test_an_image_has_the_extra_that_the_page_of_the_kit_needs(image: Path) -> None:
+    extras = re.findall(r"constraints\.txt '\.\[([a-z,]+)\]'", image.read_text(encoding="utf-8"))
+    assert "web" in ",".join(extras).split(",")  # without it the kit ends with 2, and healthy.py has nothing to ask
+
+
 class Buildah:
     """Images in a folder of their own, built without a daemon and without new namespaces."""
 
@@ -231,5 +237,6 @@ def test_the_steps_of_the_cpu_image_run_in_a_clean_debian(buildah: Buildah, tmp_
     assert "uid=10001(mmrphys)" in buildah("run", container, "--", "id").stdout
     assert buildah("run", container, "--", "python", "/opt/mmrphys/healthy.py", check=False).returncode != 0
     the_page_comes_out_of_the_container(buildah, container, tmp_path)
+    buildah("run", container, "--", "python", "-c", "import starlette, uvicorn, websockets")
     listed = buildah("run", container, "--", "sh", "-c", "ls /src /opt/mmrphys/bin", check=False).stdout
     assert "pip" not in listed.split()

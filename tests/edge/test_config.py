@@ -74,8 +74,9 @@ def test_a_wrong_file_is_explained_in_one_line(tmp_path: Path, text: str, says: 
 def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"zone = '\xe4'")
     for path in (tmp_path / "gone.toml", tmp_path, tmp_path / "latin.toml"):
-        with pytest.raises(UsageError, match="cannot be read"):
+        with pytest.raises(UsageError, match="cannot be read") as caught:
             kit_from_toml(path)
+        assert str(caught.value).count(path.name) == 1  # and not again in the words of the system
 
 
 def test_options_win_over_the_file_and_those_not_given_do_not() -> None:

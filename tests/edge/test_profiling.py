@@ -204,6 +204,7 @@ def test_an_onnx_file_by_itself_has_random_input_alone(capsys: pytest.CaptureFix
         ("--fps 30", 2, "--fps and --frames belong to MODEL.onnx"),
         ("--hop 0", 2, "--hop 0"),
         ("--against none.json", 3, "name a profile.json"),
+        ("none.onnx", 4, "there is no such file"),
         ("none.onnx --fps 30", 4, "name a bundle's folder or an ONNX file"),
         ("{graph}", 2, "does not say its frame rate"),
         ("{graph} --fps 30 --frames 90", 2, "takes 181 frames, not 90"),

@@ -80,6 +80,12 @@ def test_marks_lie_where_the_axes_say() -> None:
     assert places == [("52", "256"), ("398", "134"), ("744", "12")]
 
 
+def test_the_name_of_an_axis_stands_beside_its_ticks() -> None:
+    narrow, wide = (Plot(number_axis(0.0, 1.0, "x"), number_axis(14.7, 14.9, "y"), "").svg(), plot().svg())
+    ends = [min(float(x) for x in re.findall(r'<line x1="([\d.]+)"', str(svg))) for svg in (narrow, wide)]
+    assert ends == [68.0, 52.0]  # five signs in a tick need more room than three
+
+
 def test_what_is_no_number_or_off_the_plot_is_left_out() -> None:
     drawing = plot()
     drawing.marks(floats(-1.0, 5.0, 5.0, np.nan), floats(50.0, 101.0, np.nan, 50.0), "c1", "dot")

@@ -1,7 +1,7 @@
 """Faults, injected by program: broken brokers, killed processes, full disks. Prints a table; ``--json FILE`` keeps it.
 
     .venv/bin/python tests/faults/campaign.py            # the short version that `make test` runs
-    .venv/bin/python tests/faults/campaign.py --full --jobs 2    # the figures of edge/README.md
+    .venv/bin/python tests/faults/campaign.py --full --jobs 2    # the figures of edge/sinks/README.md
 
 To add one: a file here with ``run(folder: Path, *, full: bool) -> Finding`` and a row in ``CAMPAIGNS``. It draws from a
 seed, needs nothing but the folder, and says in ``failures`` which promise was broken. Ends with 1 when any was.
@@ -63,7 +63,7 @@ def run_one(name: str, folder: Path, *, full: bool) -> Finding:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fault campaigns.")
-    parser.add_argument("--full", action="store_true", help="as many rounds as the figures in edge/README.md")
+    parser.add_argument("--full", action="store_true", help="as many rounds as the figures in edge/sinks/README.md")
     parser.add_argument("--only", nargs="+", choices=list(CAMPAIGNS), default=list(CAMPAIGNS), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep what was found; rows of others stay in it")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="that many beside each other; some run alone")

@@ -24,7 +24,7 @@ def test_what_is_promised_holds(name: str, tmp_path: Path) -> None:
 def test_the_figures_of_the_readme_are_those_of_the_committed_runs() -> None:
     root = Path(__file__).resolve().parents[2]
     report = json.loads((root / "tests/faults/results/campaign.json").read_bytes())
-    told = (root / "edge/README.md").read_text(encoding="utf-8")
+    told = (root / "edge/sinks/README.md").read_text(encoding="utf-8")
     assert list(report["found"]) == list(CAMPAIGNS), "every fault has its row"
     assert [name for name, one in report["found"].items() if not one["full"] or one["failures"] or one["skipped"]] == []
     figures = [

@@ -160,7 +160,7 @@ def _timelines(done: Sequence[Played]) -> Picture:
             rows = [row for row in one.rows if (row.seat, row.mode, row.rate) == (first, "exact", rate)]
             _timeline(axis, rows, marker)
         axis.axvspan(one.scene.at_s, one.scene.at_s + one.scene.for_s, color="#c8553d", alpha=0.18, linewidth=0)
-        axis.set_title(f"{kind} ({one.scene.name})", fontsize=9)
+        axis.set_title(f"{kind}, {one.scene.level}", fontsize=10)
         axis.set(xlim=(0, 45), ylim=(0, None))
         axis.grid(alpha=0.25)
     for axis in axes[len(shown) :]:
@@ -168,7 +168,10 @@ def _timelines(done: Sequence[Played]) -> Picture:
     for state, colour in _COLOURS.items():
         axes[0].plot([], [], "o", color=colour, markersize=4, label=state)
     axes[0].plot([], [], "-", color="#1c2126", linewidth=1, label="true")
-    picture.legend(loc="outside lower center", ncols=4, fontsize=9, title="HR circles, RR triangles; red: the fault")
+    for axis in axes[-3:]:
+        axis.set_xlabel("seconds of the scene; red: the fault")
+    picture.supylabel("per minute; circles: HR, triangles: RR", fontsize=10)
+    picture.legend(loc="outside lower center", ncols=4, fontsize=10)
     return picture
 
 
@@ -201,8 +204,8 @@ def _quality(result: Campaign, done: Sequence[Played]) -> Picture:
             if line.wrong is not None:
                 axis.text(0.5 * (line.low + line.high), 130.0, f"{100.0 * line.wrong:.0f} %", fontsize=7, ha="center")
         axis.axhline(LIMITS_PER_MIN[rate], color="#1c2126", linewidth=1, linestyle="--")
-        axis.set(xlabel="sqi", ylabel="error, per minute", yscale="log", xlim=(0, 1.02), ylim=(0.04, 250))
-        axis.set_title(f"{rate.upper()}: error by quality; above, the share that is wrong", fontsize=9)
+        axis.set(xlabel="quality (sqi)", ylabel="error, per minute", yscale="log", xlim=(0, 1.02), ylim=(0.04, 250))
+        axis.set_title(f"{rate.upper()}: error by quality; on top, the share that is wrong", fontsize=9)
         axis.legend(fontsize=8, loc="lower left")
         axis.grid(alpha=0.25)
     beats = [b for one in done for b in one.beats if b.mode == "exact" and b.errors_ms]
@@ -219,15 +222,16 @@ def _quality(result: Campaign, done: Sequence[Played]) -> Picture:
 
 
 def _leaving(result: Campaign) -> Picture:
-    """When ``ok`` was left, by kind of fault; a cross at the right end where it never was."""
-    picture = Picture(figsize=(9.0, 5.0), layout="constrained")
+    """When ``ok`` was left, by kind of fault; a cross at the right end where it never was; none that was not ``ok``."""
+    picture = Picture(figsize=(9.0, 5.2), layout="constrained")
+    looks = {"exact": ("#0b7261", -0.15), "stream": ("#a23b72", 0.15)}
     for axis, rate in zip(picture.subplots(1, 2, sharey=True), ("hr", "rr"), strict=True):
         names = [name for name, kind in KINDS.items() if kind.hr or kind.rr]
         for line in result.kinds:
             if line.rate != rate or line.kind not in names or not getattr(KINDS[line.kind], rate):
                 continue
-            y = names.index(line.kind) + (0.15 if line.mode == "stream" else -0.15)
-            colour = "#a23b72" if line.mode == "stream" else "#0b7261"
+            colour, aside = looks[line.mode]
+            y = names.index(line.kind) + aside
             left = [one for one in line.left_s if one is not None]
             axis.plot(left, [y] * len(left), "o", color=colour, markersize=4, alpha=0.6)
             axis.plot(
@@ -235,9 +239,14 @@ def _leaving(result: Campaign) -> Picture:
             )
         axis.axvline(2.0, color="#1c2126", linewidth=1, linestyle="--")
         axis.set_yticks(range(len(names)), names)
-        axis.set(xlabel="seconds after the fault", xlim=(0, 8))
-        axis.set_title(f"{rate.upper()} leaves ok (green exact, purple stream)", fontsize=9)
+        axis.set(xlabel="seconds after the fault began", xlim=(0, 8))
+        axis.set_title(f"{rate.upper()} leaves ok", fontsize=10)
         axis.grid(alpha=0.25)
+    for mode, (colour, _) in looks.items():
+        axis.plot([], [], "o", color=colour, markersize=4, alpha=0.6, label=f"mode {mode}")
+    axis.plot([], [], "x", color="#c8553d", label="never")
+    axis.plot([], [], "--", color="#1c2126", linewidth=1, label="limit")
+    picture.legend(loc="outside lower center", ncols=4, fontsize=9)
     return picture
 
 

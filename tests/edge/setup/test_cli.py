@@ -34,6 +34,7 @@ def test_a_kit_is_written_and_tried_and_never_replaced_unasked(
     said = capsys.readouterr()
     assert kit_from_toml(out).rgb == SYNTHETIC
     assert "ok  rgb: synthetic:" in said.err  # what run --check says
+    assert "a drawn scene, no patient" in said.out
     assert f"next: mmrphys measure --config {out}" in said.out
     assert max(len(line) for line in said.out.splitlines() if "/" not in line) <= 80
     before = out.read_bytes()

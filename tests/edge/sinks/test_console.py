@@ -241,6 +241,14 @@ def test_on_a_terminal_the_last_table_says_when_the_run_ended(factory, vitals):
     assert re.search(r"the run ended at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: what stands above", console.export_text())
 
 
+def test_a_run_that_was_only_checked_is_not_summed_up() -> None:
+    out = io.StringIO()
+    sink = ConsoleSink(SinkContext("kit-7"), Console(file=out, width=80))
+    sink.open()
+    sink.close()
+    assert out.getvalue() == ""
+
+
 def test_on_a_terminal_the_last_table_stays_above_the_summary(factory, vitals):
     console = Console(file=io.StringIO(), record=True, width=100, force_terminal=True)
     sink = ConsoleSink(SinkContext("kit-7", truth=known), console)
