@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.clips.crop import Box, model_cells, square_enlarged
 from edge.clips.grid import RGB_LIMITS, GridClock, PairGrid, Resampler
+from edge.clips.stillness import Stillness
 from edge.faces.likeness import Likeness
 from edge.faces.motion import MotionMeter
 from edge.faces.track import FaceTrack
@@ -43,7 +44,7 @@ class Follower:
         self._bundle, self._has_channel = bundle, has_channel
         self._new_heat = heat
         self._grid: PairGrid | None = None
-        self._motion, self._likeness = MotionMeter(), Likeness()
+        self._motion, self._likeness, self._stillness = MotionMeter(), Likeness(), Stillness()
         self._moves: deque[tuple[int, Cells]] = deque()
         self._heat: tuple[int, Cells | None] | None = None
         self._warm_ns = 0  # stamp of the newest pair that showed heat, or when the place was new
@@ -73,6 +74,7 @@ class Follower:
         region = square_enlarged(track.box, pair.rgb.image.shape)
         cells = model_cells(pair.rgb, region, self._bundle.size)
         image = np.asarray(pair.rgb.image, np.uint8)
+        self._stillness.step(t_ns, image, region)
         motion = self._motion.step(image, track.box)
         read = (region, *self._motion.regions)
         another = crowded and self._likeness.step(t_ns, cells)
@@ -93,6 +95,11 @@ class Follower:
         """The same of its warmth alone."""
         return self._heat_moved_ns is not None and t_ns - self._heat_moved_ns < window_ns
 
+    @property
+    def still_s(self) -> float:
+        """For how many seconds of frames the RGB picture has not changed at all where the face is."""
+        return self._stillness.still_s
+
     def cold_s(self, t_ns: int) -> float:
         """Seconds since a thermal frame last showed this face: that camera sends, and what it sends is of no use."""
         return (t_ns - self._warm_ns) * 1e-9
@@ -105,6 +112,7 @@ class Follower:
         self._moves.clear()
         self._motion.reset()
         self._likeness.reset()
+        self._stillness.reset()
         self._show_heat = self._new_heat()
         self._heat, self._warm_ns, self._heat_moved_ns = None, t_ns, None
         self.subject.forget()

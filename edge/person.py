@@ -49,7 +49,6 @@ _MIN_THERMAL = 0.8
 _MIN_WARMTH_DEGC = 2.0
 """Motion and light of a picture may look like breath. It counts on a face that is this much warmer than what is beside
 it (drawn living faces 6 to 14, photographs 1), or that has a pulse."""
-_FROZEN_S = 1.0
 _TASKS: tuple[Task, ...] = ("bvp", "rsp")
 _NO_PULSE = Evidence(None, 0.0, 0.0, alive=False, why=(), window_s=0.0)
 """Evidence of a model that looked and gives no pulse."""
@@ -157,9 +156,7 @@ class Person:
         self._hr = RateTracker(GateRules(step_per_min=8.0))
         self._rr = RateTracker(GateRules(step_per_min=3.0, ok_window_s=RR_OK_S))
         self.pace(hop_s)
-        self._newest_ns = self._changed_ns = (
-            0  # grid times: the newest frame, the newest that differs from the one before
-        )
+        self._newest_ns = 0  # grid time of the newest frame
         self._frames = 0  # since the segment began: the sample index of the next frame
         self.restart()
 
@@ -221,8 +218,6 @@ class Person:
         if frame.marks & Mark.THERMAL_MOVED:
             self._begin_breath()
         cells = _to_cells(frame.data)
-        if not self._frames or not np.array_equal(cells[:3], self._cells.window()[:3, -1]):
-            self._changed_ns = frame.t_ns
         seen = _model_channels(frame.data, self._bundle.channels)
         self._window.append(seen, frame.t_ns, frame.marks)
         self._cells.append(cells, frame.t_ns, frame.marks)
@@ -276,11 +271,9 @@ class Person:
 
     def look(self, tick_ns: int, hr: Situation, rr: Situation) -> Look:
         """HR, RR and new waveform at ``tick_ns`` under situations that may forbid values."""
-        frozen = self._frames and self._newest_ns - self._changed_ns > _FROZEN_S * 1e9  # frames come, and all alike
-        stale = Situation("stale", ("frozen",)) if frozen else Situation()
         of_pulse, of_breath = self._evidence
-        hr = first_named(hr, stale, self._doubt(of_pulse), self._missing_bvp)
-        rr = first_named(rr, stale, self._doubt(of_breath))
+        hr = first_named(hr, self._doubt(of_pulse), self._missing_bvp)
+        rr = first_named(rr, self._doubt(of_breath))
         pulse = self._hr.step(tick_ns, self._seen_ns, hr, of_pulse)
         breath = self._rr.step(tick_ns, self._seen_ns, rr, of_breath)
         self._states = pulse.state, breath.state

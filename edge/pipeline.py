@@ -45,6 +45,8 @@ _OVERDUE_S = 0.5
 """A look that no frame brought about for so long is taken without one."""
 _SHUTTER_S = 3.0
 """So long after a shutter pause RR is not ``ok``."""
+_FROZEN_S = 1.0
+"""A face's picture that was the very same for so long stands still."""
 _MAX_FAULTS = 3
 """Failed model runs in a row before the fault is passed on."""
 _CROWDED_S = 2.0
@@ -394,7 +396,8 @@ class Pipeline:
         elif seat.track is None:
             both = Situation("no_face", ("no_face",))
         else:
-            both = self._poor_input(seat, seat.track, t_ns)
+            stale = Situation("stale", ("frozen",)) if seat.still_s > _FROZEN_S else Situation()
+            both = first_named(self._poor_input(seat, seat.track, t_ns), stale)
         return both, self._poor_thermal(seat, t_ns, both)
 
     def _poor_thermal(self, seat: Follower, t_ns: int, both: Situation) -> Situation:

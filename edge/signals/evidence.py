@@ -133,7 +133,7 @@ def pulse_evidence(
         reading.rate_per_min,
         standard_uncertainty(reading, PULSE, min(cues.spread_per_min, _MAX_SPREAD_PER_MIN)),
         cues.sqi,
-        cues.alive and not edge and not is_light and not is_white,
+        cues.alive and cues.sqi > 0.0 and not edge and not is_light and not is_white,
         (*_exposure(skin), *codes_that_hold(found)),
         window_s,
         by_cue,
@@ -279,7 +279,7 @@ class _PulseCues:
 
     @property
     def alive(self) -> bool:
-        """The face shares a pulse, and one more cue has it."""
+        """The face shares a pulse, and one more cue has it. Where the third has nothing at all there, ``sqi`` is 0."""
         return self.shared and max(self.network, self.colour) > _MIN_SUPPORT
 
     @property

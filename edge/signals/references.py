@@ -114,8 +114,9 @@ def face_warmth_degc(cells_degc: npt.NDArray[np.float32]) -> float:
 def is_cold_and_even(cells_degc: npt.NDArray[np.float32]) -> bool:
     """Whether the thermal camera sees no face there, of ``[T, 9, 9]`` in degC, but paper, a pane of glass, a screen.
 
-    A living face is warmer even to a camera that reads 3 degC too low, and its nose, eyes, hair and cheeks differ.
+    A living face is warmer even to a camera that reads 3 degC too low, and its nose, eyes, hair and cheeks differ. What
+    counts is the median over time, so that some pictures of a shutter or of a camera that fails are no sign.
     """
     rows, columns = SKIN_CELLS
-    places = cells_degc[:, rows, columns].mean(axis=0, dtype=np.float64)
+    places = np.median(cells_degc[:, rows, columns], axis=0)
     return bool(places.mean() < _COLD_DEGC and places.std() < _EVEN_DEGC)

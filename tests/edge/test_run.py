@@ -228,7 +228,7 @@ def test_a_face_that_leaves_is_a_state_and_comes_back(tmp_path: Path) -> None:
     _, records = run(tmp_path / "out.jsonl", "--rgb", uri)
     by_time = {record["pts_ns"] / 1e9: record["hr"] for record in numerics(records)}
     assert by_time[10.0]["state"] == "ok"
-    assert {by_time[float(t)]["state"] for t in (14, 15)} == {"no_face"}
+    assert {by_time[float(t)]["state"] for t in (13, 14)} == {"no_face"}
     assert all(by_time[float(t)]["value"] is None for t in range(14, 22))
     assert by_time[27.0]["state"] == "ok"
 

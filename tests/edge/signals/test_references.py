@@ -69,3 +69,10 @@ def test_paper_and_panes_are_cold_and_even_and_a_face_is_not_in_a_cold_room_or_w
     face[:, 3:6, 4] -= 2.0  # the nose
     assert not is_cold_and_even(face)
     assert not is_cold_and_even(face - 4.0)
+
+
+def test_some_black_pictures_of_a_thermal_camera_make_no_face_cold() -> None:
+    cells = np.full((100, 9, 9), 34.0, np.float32)
+    cells[80:] = -273.15
+    assert not is_cold_and_even(cells)
+    assert is_cold_and_even(cells - 12.0)
