@@ -59,6 +59,7 @@ def played(out: Path, query: str, *, thermal: bool = True) -> tuple[Shown, Shown
 # ------------------------------------------------------------------------------------------------------- screens
 
 
+@pytest.mark.slow
 def test_a_screen_that_flickers_like_blood_has_neither_rate(tmp_path: Path) -> None:
     hr, rr = played(tmp_path / "a.jsonl", f"face=screen&seed=5&{LIKE_BLOOD}")
     assert hr.values == rr.values == []

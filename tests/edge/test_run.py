@@ -169,7 +169,7 @@ def test_a_nodding_photograph_before_both_cameras_breathes_no_more_than_it_beats
         pytest.param(
             "nuisance=0.35&flicker=0.01&flicker_hz=1.3&codec=h264&kbit_s=1000&seed=506", marks=pytest.mark.slow
         ),
-        "nuisance=0.5&nod=0.002&nod_hz=1&seed=507",
+        pytest.param("nuisance=0.5&nod=0.002&nod_hz=1&seed=507", marks=pytest.mark.slow),
     ],
 )
 def test_a_photograph_in_a_flickering_or_swaying_scene_neither_beats_nor_breathes(tmp_path: Path, query: str) -> None:
@@ -378,6 +378,7 @@ def test_a_camera_pulled_out_ends_in_order(tmp_path: Path, capsys: pytest.Captur
     assert last_line(capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.scenes
 def test_a_lost_thermal_camera_takes_only_rr(tmp_path: Path) -> None:
     uri = f"synthetic:?hr=72&rr=15&seconds=27&seed=1&{SMALL}"

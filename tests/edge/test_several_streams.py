@@ -9,7 +9,7 @@ import pytest
 
 from edge.cli import main
 
-pytestmark = pytest.mark.scenes
+pytestmark = [pytest.mark.scenes, pytest.mark.slow]
 
 LEFT, RIGHT = 66.0, 96.0
 """Heart rates of the two at the start."""

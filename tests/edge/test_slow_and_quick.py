@@ -45,7 +45,7 @@ def shown(rate: int, change: str, seed: int) -> Iterator[tuple[Estimate, float]]
 CHANGES = {"light": LIGHT, "breathing light": BREATHING_LIGHT, "motion": MOTION, "light and motion": LIGHT + MOTION}
 
 
-@pytest.mark.parametrize("rate", [45, 150])
+@pytest.mark.parametrize("rate", [45, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "change",
     [name if name == "light and motion" else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES],

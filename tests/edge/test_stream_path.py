@@ -93,7 +93,7 @@ def test_waves_join_without_a_gap_and_a_disturbance_leaves_a_short_one(disturbed
     assert min(gaps_s) > -1e-6  # no sample twice
     broken = [gap_s for gap_s in gaps_s if gap_s > 1e-6]
     assert 1 <= len(broken) <= 10
-    assert max(broken) < 1.5
+    assert max(broken) < 6.0  # while one of the cues has nothing at all at the rate there is none to show
 
 
 def test_what_has_no_pulse_shows_a_wave_only_until_it_was_judged() -> None:

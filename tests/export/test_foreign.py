@@ -196,10 +196,11 @@ def test_one_number_a_clip_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_thousand_damaged_networks_end_in_one_line_or_a_bundle_that_loads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_damaged_networks_end_in_one_line_or_a_bundle_that_loads(tmp_path: Path, count: int) -> None:
     whole = network(tmp_path / "n.onnx", ["n", 3, T, S, S], np.ones((3, 1, S, S))).read_bytes()
     toml, damaged, rng, refused = card(tmp_path / "card.toml"), tmp_path / "d.onnx", np.random.default_rng(3), []
-    for _ in range(1000):
+    for _ in range(count):
         changed = bytearray(whole)
         place = int(rng.integers(len(whole)))
         changed[place] ^= int(rng.integers(1, 256))
@@ -208,7 +209,7 @@ def test_a_thousand_damaged_networks_end_in_one_line_or_a_bundle_that_loads(tmp_
             bundle_from_foreign(damaged, toml, tmp_path / "bundle")
         except InputError as error:
             refused.append(str(error))
-    assert len(refused) > 50
+    assert len(refused) > count // 20
     assert not [says for says in refused if "\n" in says]
     assert load_bundle(tmp_path / "bundle").tasks == ("bvp",)
     assert onnxruntime.InferenceSession(load_bundle(tmp_path / "bundle").files["window.fp32.onnx"])

@@ -122,6 +122,7 @@ def test_a_face_that_left_is_a_miss_however_well_its_pulse_was_known(tmp_path: P
     assert all(row.is_due and row.estimate is None for row in gone)
 
 
+@pytest.mark.slow
 def test_a_damaged_tape_is_played_again(tmp_path: Path) -> None:
     for _ in range(2):
         done = evaluate(Choice("bundle"), "test:moderate", SOURCES[:1], {}, tmp_path, lambda *_: None)
