@@ -119,6 +119,7 @@ def test_the_scene_is_measured_with_both_cameras(tmp_path: Path) -> None:
     assert of_kind(records, "meta")[0]["cameras"].keys() == {"rgb", "thermal"}
 
 
+@pytest.mark.slow
 @pytest.mark.scenes
 def test_waves_are_gapless_blocks_on_the_grid_while_a_pulse_is_shown(tmp_path: Path) -> None:
     _, records = run(
@@ -262,7 +263,9 @@ PLAYED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["one person, windows", pytest.param("two people, streams", marks=pytest.mark.scenes)])
+@pytest.mark.parametrize(
+    "what", ["one person, windows", pytest.param("two people, streams", marks=[pytest.mark.scenes, pytest.mark.slow])]
+)
 @pytest.mark.scenes
 def test_speed_and_slow_consumers_change_nothing(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--rgb", *PLAYED[what], "--device-id", "kit-1")

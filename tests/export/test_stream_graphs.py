@@ -88,6 +88,7 @@ def test_a_bundle_without_stream_graphs_says_what_it_has(bundle: Bundle) -> None
         open_stream(without)
 
 
+@pytest.mark.slow
 def test_a_stream_past_its_gate_is_refused_or_kept_as_refused(
     tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

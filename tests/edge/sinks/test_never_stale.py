@@ -1,6 +1,6 @@
 """No sink ever shows a value older than 10 s as valid: random schedules of faults, every sink, virtual time.
 
-What "shows as valid" means for each is at its row in ``tests/faults/stale_*.py`` and, for users, in ``edge/README.md``.
+What "shows as valid" means for each stands at its row in ``tests/faults/stale_*.py`` and in ``edge/sinks/README.md``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from faults.ward import NO_BROKER
 
 from edge.health.convert import Format
 from edge.sinks import SCHEMES
+
+pytestmark = pytest.mark.scenes
 
 
 @pytest.mark.parametrize("name", TABLE)

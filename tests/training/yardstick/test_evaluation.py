@@ -144,6 +144,7 @@ def test_a_look_is_due_from_the_second_on_at_which_its_window_could_be_full(
     assert truth[12.0] == pytest.approx(camera.scene.mean_hr_per_min(12.0, 10.0), abs=0.3)
 
 
+@pytest.mark.slow
 def test_cases_of_the_real_clip_are_judged_at_their_end_beside_the_published_graph(
     shared_dir: Path, tmp_path: Path
 ) -> None:
