@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from fakes.bedside import Bedside
 
+from edge.sinks import SinkContext, sink_from_uri
 from edge.sinks.factory import RecordFactory
+from edge.sinks.mqtt import MqttSink
 from edge.vitals import Estimate, Vitals
 
 
@@ -33,6 +35,29 @@ def vitals() -> Vitals:
         dropped={"rgb": 0, "thermal": 2},
         skew_ms=21.04,
     )
+
+
+@pytest.fixture
+def told() -> list[tuple[str, str, str]]:
+    """What the sinks of :func:`connect` had to tell as events."""
+    return []
+
+
+@pytest.fixture
+def connect(told: list[tuple[str, str, str]]) -> Iterator[Callable[[str], MqttSink]]:
+    """Opens MQTT sinks; all are closed at the end."""
+    made: list[MqttSink] = []
+
+    def start(uri: str) -> MqttSink:
+        sink = sink_from_uri(uri, SinkContext("kit-7", tell=lambda *event: told.append(event)))
+        assert isinstance(sink, MqttSink)
+        sink.open()
+        made.append(sink)
+        return sink
+
+    yield start
+    for sink in made:
+        sink.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +23,11 @@ from edge.errors import UsageError
 from edge.sinks import SinkContext, mqtt, outbox_sink, sink_from_uri
 from edge.sinks.broker import broker_from_uri
 from edge.sinks.factory import RecordFactory
-from edge.sinks.mqtt import MqttSink
 from edge.sinks.mqtt_topics import message_from_record
 from edge.sinks.records import json_schema
 from edge.uri import parse_uri
 
 TOP = "vitals/1/ward/kit-7"
-
-
-@pytest.fixture
-def connect() -> Iterator[Callable[..., MqttSink]]:
-    made: list[MqttSink] = []
-
-    def start(uri: str) -> MqttSink:
-        sink = sink_from_uri(uri, SinkContext("kit-7"))
-        assert isinstance(sink, MqttSink)
-        sink.open()
-        made.append(sink)
-        return sink
-
-    yield start
-    for sink in made:
-        sink.close()
 
 
 def at(server: Mosquitto | Door) -> str:

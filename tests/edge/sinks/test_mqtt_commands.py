@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,11 +29,6 @@ Told = list[tuple[str, str, str]]
 
 
 # ------------------------------------------------------------------------------------------------ the desk, without I/O
-
-
-@pytest.fixture
-def told() -> Told:
-    return []
 
 
 @pytest.fixture
@@ -109,22 +103,6 @@ def test_six_a_minute_are_read_and_the_rest_is_told_once(desk: CommandDesk, told
 
 
 # ------------------------------------------------------------------------------------------------ through a real broker
-
-
-@pytest.fixture
-def connect(told: Told) -> Iterator[Callable[[str], MqttSink]]:
-    made: list[MqttSink] = []
-
-    def start(uri: str) -> MqttSink:
-        sink = sink_from_uri(uri, SinkContext("kit-7", tell=lambda *event: told.append(event)))
-        assert isinstance(sink, MqttSink)
-        sink.open()
-        made.append(sink)
-        return sink
-
-    yield start
-    for sink in made:
-        sink.close()
 
 
 def at(server: Mosquitto | Door) -> str:
